@@ -1,0 +1,1 @@
+"""The commands of `ar-coordinator`, one file each."""

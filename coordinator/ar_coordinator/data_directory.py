@@ -1,0 +1,150 @@
+"""The folder that a pool lives in: its layout, its version, its lock, and what a crash left behind.
+
+Not here: what the files mean to those who read them.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ar_core.errors import PoolError
+
+SCHEMA = 1
+_VERSION_FILE = "pool.json"
+
+
+@dataclass(frozen=True, slots=True)
+class DataDirectory:
+    """A pool's data directory; every path below it comes from here."""
+
+    root: Path
+
+    @property
+    def keys(self) -> Path:
+        """Private keys, mode 0700: signing key, seed key, TLS key."""
+        return self.root / "keys"
+
+    @property
+    def git(self) -> Path:
+        """The problems' repositories."""
+        return self.root / "git"
+
+    @property
+    def registry(self) -> Path:
+        """The repository of identities and hidden files; never served."""
+        return self.root / "registry.git"
+
+    @property
+    def blobs(self) -> Path:
+        """Blobs too large for Redis."""
+        return self.root / "blobs"
+
+    @property
+    def redis(self) -> Path:
+        """The embedded server's folder: configuration, socket, append-only files."""
+        return self.root / "redis"
+
+    @property
+    def run(self) -> Path:
+        """What is true only while a pool runs."""
+        return self.root / "run"
+
+    @property
+    def admin(self) -> Path:
+        """Where and with which session the operator's commands reach the running pool."""
+        return self.run / "admin.json"
+
+    def repository(self, problem: str) -> Path:
+        """Return the path of a problem's repository."""
+        return self.git / f"{problem}.git"
+
+    def read_version(self) -> dict[str, object]:
+        """Return what `pool.json` says; raises ``PoolError`` when this is no pool's directory."""
+        try:
+            version = json.loads((self.root / _VERSION_FILE).read_text())
+        except FileNotFoundError:
+            raise PoolError("AR-C607", f"{self.root} was not made by `ar-coordinator init`") from None
+        except (OSError, ValueError) as error:
+            raise PoolError("AR-C607", f"{self.root / _VERSION_FILE}: {error}") from None
+        if not isinstance(version, dict) or version.get("schema") != SCHEMA:
+            found = version.get("schema") if isinstance(version, dict) else version
+            raise PoolError("AR-C601", f"found {found!r}, this program reads {SCHEMA}")
+        return version
+
+    @property
+    def initialised(self) -> bool:
+        """Tell whether a pool was made here, of whatever version."""
+        return (self.root / _VERSION_FILE).exists()
+
+    def initialise(self, name: str) -> None:
+        """Make the folders and write the version last, so that a half-made directory is not a pool."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            leftovers = [p.name for p in self.root.iterdir()]
+            ours = {"keys", "git", "blobs", "redis", "run", "lock"}
+            foreign = sorted(set(leftovers) - ours)
+            if foreign:
+                raise PoolError("AR-C607", f"{self.root} is not empty (it has {foreign[0]})")
+            self.root.chmod(0o700)
+            for folder in (self.keys, self.git, self.blobs, self.redis, self.run):
+                folder.mkdir(mode=0o700, exist_ok=True)
+            write_atomically(self.root / _VERSION_FILE, json.dumps({"schema": SCHEMA, "name": name}) + "\n")
+        except OSError as error:
+            raise cannot_write(self.root, error) from None
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the directory for one pool; raises ``PoolError`` AR-C600 when another one has it."""
+        try:
+            descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise cannot_write(self.root, error) from None
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise PoolError("AR-C600", str(self.root)) from None
+            yield
+        finally:
+            os.close(descriptor)
+
+    def is_locked(self) -> bool:
+        """Tell whether a pool runs here now."""
+        try:
+            descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+
+def write_atomically(path: Path, text: str | bytes, mode: int = 0o600) -> None:
+    """Replace ``path`` in one step: readers see the old content or the new, also after a crash."""
+    data = text.encode() if isinstance(text, str) else text
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def cannot_write(path: Path, error: OSError) -> PoolError:
+    """Return the error for a folder that cannot be written, a full disk apart from the rest."""
+    if error.errno == 28:  # ENOSPC
+        return PoolError("AR-C605", str(path))
+    return PoolError("AR-C607", f"{path}: {error.strerror or error}")

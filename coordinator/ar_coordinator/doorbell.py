@@ -1,0 +1,109 @@
+"""Ringing verifiers and the referee through RQ: identifiers only, as JSON, and an allow-list of functions.
+
+Not here: the truth. A bell may ring twice or never; whoever comes looks at the records (``store``), and a sweeper
+rings again. RQ's own default would unpickle what it finds in Redis; nothing here ever does.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from rq import Queue, SimpleWorker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from ar_coordinator.store.connection import Connection
+
+VERIFY_QUEUE = "verify"
+REFEREE_QUEUE = "referee"
+RUN_ORDER = "run_order"
+LOOK_AT_EXPERIMENT = "look_at_experiment"
+LOOK_AT_PROBLEM = "look_at_problem"
+LOOK_AROUND = "look_around"
+REFEREE_SECONDS = 300
+
+
+class UnknownBellError(RuntimeError):
+    """A job that names a function which is not on the list: not executed."""
+
+
+class Doorbell:
+    """Rings; the caller must have made its record durable before."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._verify = Queue(VERIFY_QUEUE, connection=connection.raw, serializer=JSONSerializer, job_class=ListedJob)
+        self._referee = Queue(
+            REFEREE_QUEUE, connection=connection.raw, serializer=JSONSerializer, job_class=ListedJob
+        )
+
+    def run_order(self, batch: str, seconds: float) -> None:
+        """Ring the verifiers for a batch that may take ``seconds``."""
+        self._ring(self._verify, RUN_ORDER, [batch], round(seconds))
+
+    def look_at_experiment(self, experiment: str) -> None:
+        """Ring the referee: something happened to this experiment."""
+        self._ring(self._referee, LOOK_AT_EXPERIMENT, [experiment], REFEREE_SECONDS)
+
+    def look_at_problem(self, problem: str) -> None:
+        """Ring the referee: something happened to this problem."""
+        self._ring(self._referee, LOOK_AT_PROBLEM, [problem], REFEREE_SECONDS)
+
+    def look_around(self) -> None:
+        """Ring the referee: queued experiments, the ledger or the registry wait."""
+        self._ring(self._referee, LOOK_AROUND, [], REFEREE_SECONDS)
+
+    def waiting_for_referee(self) -> int:
+        """Return how many bells the referee has not answered yet."""
+        return int(self._referee.count)
+
+    def waiting_for_verifiers(self) -> int:
+        """Return how many bells the verifiers have not answered yet."""
+        return int(self._verify.count)
+
+    @staticmethod
+    def _ring(queue: Queue, function: str, arguments: list[str], seconds: int) -> None:
+        queue.enqueue_call(
+            function, args=arguments, timeout=max(60, seconds), result_ttl=0, failure_ttl=3600, description=function
+        )
+
+
+class ListedJob(Job):
+    """A job whose function comes from the list of this process, whatever the queue says."""
+
+    listed: ClassVar[Mapping[str, Callable[..., None]]] = {}
+
+    @property
+    def func(self) -> Callable[..., None]:
+        """Return the listed function; raises ``UnknownBellError``."""
+        name = str(self.func_name)
+        if self.instance is not None or name not in self.listed:
+            raise UnknownBellError(f"no function {name!r} is on the list")
+        return self.listed[name]
+
+
+class Bellboy(SimpleWorker):
+    """Answers one queue in this process's main thread, one bell at a time."""
+
+    job_class = ListedJob
+    log_job_description = False
+    log_result_lifespan = False
+    max_connection_wait_time = 2.0
+
+
+def answer(connection: Connection, queue: str, name: str, listed: Mapping[str, Callable[..., None]]) -> None:
+    """Answer ``queue`` until a signal ends it or Redis stays away; returns then."""
+    ListedJob.listed = dict(listed)
+    logging.getLogger("rq.worker").setLevel(logging.WARNING)
+    worker: Any = Bellboy(
+        [_queue(queue, connection)],
+        name=name,
+        connection=connection.raw,
+        serializer=JSONSerializer,
+        job_class=ListedJob,
+        prepare_for_work=False,
+    )
+    worker.work(logging_level="WARNING")
+
+
+def _queue(name: str, connection: Connection) -> Queue:
+    return Queue(name, connection=connection.raw, serializer=JSONSerializer, job_class=ListedJob)

@@ -1,0 +1,85 @@
+"""What happens in the pool, as it happens: one reader of the event stream for all watchers of this replica.
+
+Not here: who may watch what.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import redis.asyncio
+import structlog
+
+from ar_coordinator.store import keys
+
+log = structlog.get_logger("serve")
+
+_WAITING = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something changed: read the record itself for what it is now."""
+
+    kind: str
+    problem: str
+    id: str
+
+
+class Events:
+    """Hands the pool's events to any number of watchers."""
+
+    def __init__(self, url: str) -> None:
+        self._redis: Any = redis.asyncio.from_url(url, decode_responses=True)
+        self._queues: set[asyncio.Queue[Event]] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._ready = asyncio.Event()
+
+    async def start(self) -> None:
+        """Start reading; events from now on are seen."""
+        self._task = asyncio.create_task(self._read(), name="events")
+        await self._ready.wait()
+
+    async def stop(self) -> None:
+        """Stop reading."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        await self._redis.aclose()
+
+    @asynccontextmanager
+    async def subscription(self) -> AsyncIterator["asyncio.Queue[Event]"]:
+        """Give a queue of the events from now on; a watcher too slow for it misses the oldest."""
+        queue: asyncio.Queue[Event] = asyncio.Queue(_WAITING)
+        self._queues.add(queue)
+        try:
+            yield queue
+        finally:
+            self._queues.discard(queue)
+
+    async def _read(self) -> None:
+        last = ""
+        while True:
+            try:
+                if not last:
+                    newest = await self._redis.xrevrange(keys.EVENTS, count=1)
+                    last = newest[0][0] if newest else "0-0"
+                    self._ready.set()
+                found = await self._redis.xread({keys.EVENTS: last}, count=500, block=5000)
+            except redis.exceptions.RedisError:
+                await asyncio.sleep(0.2)
+                continue
+            for _stream, entries in found or []:
+                for entry_id, fields in entries:
+                    last = entry_id
+                    self._hand_out(Event(kind=fields["kind"], problem=fields["problem"], id=fields["id"]))
+
+    def _hand_out(self, event: Event) -> None:
+        for queue in self._queues:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(event)

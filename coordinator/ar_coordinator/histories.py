@@ -1,0 +1,162 @@
+"""The problems' histories in git and what Redis says of them: applying an accept, and making the two agree.
+
+Not here: deciding. Where Redis and git disagree about ``main``, git wins.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from ar_coordinator.data_directory import DataDirectory
+from ar_coordinator.evidence import Evidence
+from ar_coordinator.git_objects import PoolIdentity
+from ar_coordinator.judgement import Published
+from ar_coordinator.ledger import Ledger, LedgerEntry
+from ar_coordinator.repository import CommitRecord, ProblemRepository
+from ar_coordinator.store import Store
+from ar_coordinator.store.problems import Record
+from ar_core.candidate import content_hash
+from ar_core.documents import experiment_document
+from ar_core.lifecycle import ExperimentState
+from ar_core.records import Experiment
+
+log = structlog.get_logger("referee")
+
+_FLUSH = 1000
+
+
+class Histories:
+    """Every problem's repository, beside the store."""
+
+    def __init__(self, store: Store, directory: DataDirectory, pool: PoolIdentity) -> None:
+        self._store = store
+        self._directory = directory
+        self._pool = pool
+
+    def repository(self, problem: str) -> ProblemRepository:
+        """Return a problem's repository."""
+        return ProblemRepository(self._path(problem), self._pool)
+
+    def _path(self, problem: str) -> Path:
+        return self._directory.repository(problem)
+
+    def apply_accept(
+        self, x: Experiment, evidence: Evidence, commit: str, parent: str, when: datetime, *, explanation: str,
+        published: Published | None, feedback: str, gain_interval: tuple[float, float] | None,
+    ) -> None:  # fmt: skip
+        """Write into Redis what a commit on ``main`` says; the commit is the truth, this follows it."""
+        record = record_of_accept(self._number(x.id), x, evidence, commit, when)
+        low, high = gain_interval or (None, None)
+        interval = evidence.score.interval or (None, None)
+        best: dict[str, object] = {
+            "head": commit,
+            "best": evidence.score.value,
+            "best_low": interval[0],
+            "best_high": interval[1],
+            "best_n": evidence.score.n,
+            "best_blob": x.blob,
+            "best_experiment": x.id,
+        }
+        if published is not None:
+            best["best_sd"] = published.sd
+        answer = self._store.experiments.accept(
+            x,
+            expected_head=parent,
+            record=msgspec.json.encode(record).decode(),
+            problem=best,
+            reason=None,
+            explanation=explanation,
+            verified=evidence.score.value,
+            incumbent=evidence.baseline,
+            gain=evidence.gain,
+            gain_low=low,
+            gain_high=high,
+            pairs=evidence.pairs,
+            evidence=evidence.evidence,
+            exact=evidence.evidence is None,
+            commit=commit,
+            parent=parent,
+            verifier=evidence.verifier,
+            feedback=feedback,
+            updated=when,
+        )
+        if answer != "moved":
+            log.warning("accept not applied", experiment=x.id, commit=commit, answer=answer)
+        self._store.experiments.claims_first(
+            x.problem, evidence.revision, content_hash(self._store.blobs.get(x.blob)), x.id
+        )
+
+    def reconcile(self, problem: str) -> None:
+        """Bring Redis up to what ``main`` says: accepts that were committed before a crash."""
+        head = self._store.problems.field(problem, "head")
+        repository = self.repository(problem)
+        if not head or repository.head() in {None, head}:
+            return
+        for record in reversed(repository.log(since=head)):
+            self._apply(problem, record)
+
+    def _apply(self, problem: str, record: CommitRecord) -> None:
+        if "Experiment" not in record.trailers:
+            return  # a new revision, which its registration brings to an end
+        evidence = Evidence.from_trailers(record.trailers)
+        x = self._store.experiments.get(evidence.experiment)
+        if x is None:
+            log.error("a commit names an unknown experiment", problem=problem, commit=record.commit)
+            return
+        if x.state is ExperimentState.QUEUED:
+            self._store.experiments.start(x.id, 0)
+        self.apply_accept(
+            replace(x, state=ExperimentState.VERIFYING), evidence, record.commit, record.parents[0], record.time,
+            explanation="Verified; the coordinator was restarted while it was committed.", published=None,
+            feedback="", gain_interval=None,
+        )  # fmt: skip
+        log.info("accept applied from git", experiment=x.id, commit=record.commit)
+
+    def flush_ledger(self, problem: str, when: datetime) -> int:
+        """Write the settled experiments that git does not have yet into the ledger; return how many."""
+        tail = self._store.experiments.ledger_tail(problem, _FLUSH)
+        if not tail:
+            return 0
+        ledger = Ledger(self._path(problem), self._pool)
+        entries: list[LedgerEntry] = []
+        blobs: dict[str, bytes] = {}
+        for number, experiment_id, state in tail:
+            x = self._store.experiments.get(experiment_id)
+            if x is None:
+                continue
+            document = {**experiment_document(x), "status": state, "blob": x.blob or None}
+            entries.append(LedgerEntry(sequence=number, record=document))
+            if x.pairs and x.blob:
+                blobs[x.blob] = self._store.blobs.get(x.blob)
+        ledger.append(entries, blobs, when)
+        self._store.experiments.trim_ledger_tail(problem, tail[-1][0])
+        return len(entries)
+
+    def _number(self, experiment_id: str) -> int:
+        return int(self._store.experiments.field(experiment_id, "number") or 0)
+
+
+def record_of_accept(number: int, x: Experiment, evidence: Evidence, commit: str, when: datetime) -> Record:
+    """Return the line of the record table for an accept."""
+    interval = evidence.score.interval or (None, None)
+    return Record(
+        number=number,
+        experiment=x.id,
+        score=evidence.score.value,
+        low=interval[0],
+        high=interval[1],
+        gain=evidence.gain,
+        n=evidence.score.n,
+        evidence=evidence.evidence,
+        exact=evidence.evidence is None,
+        contributor=x.contributor,
+        worker=x.worker,
+        agent=x.agent,
+        note=x.note,
+        commit=commit,
+        revision=evidence.revision,
+        when=when,
+    )

@@ -1,0 +1,194 @@
+"""From what verifiers measured to a judgement of one experiment; pure, so that every case can be tested.
+
+Not here: asking verifiers (``referee``) and the statistics (``ar_core.acceptance``).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from ar_coordinator.work_order import PairResult, SideResult
+from ar_core.acceptance import Decision, Pair, Verdict, Window, decide_betting, decide_exact, interval
+from ar_core.lifecycle import Reason
+from ar_core.metric import Direction, improvement
+from ar_core.problem import Guard, Noise, Problem
+from ar_sandbox.result import Outcome
+
+ALPHA = 0.005
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """A decision with the scores it rests on, in the metric's unit, and the feedback for the next attempt."""
+
+    decision: Decision
+    candidate: float | None
+    incumbent: float | None
+    feedback: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """The score that an accepted version is published with, and the incumbent's in the same runs."""
+
+    score: float
+    baseline: float
+    gain: float
+    n: int
+    interval: tuple[float, float] | None
+    sd: float
+
+
+def judge(problem: Problem, window: Window | None, pairs: Sequence[PairResult]) -> Judgement:
+    """Decide from the comparison's pairs so far; ``window`` is needed for noise of seeds."""
+    failure = _plain_failure(problem, pairs)
+    if failure is not None:
+        decision = failure
+    elif problem.acceptance.noise is Noise.NONE:
+        decision = decide_exact(
+            _two([p.candidate for p in pairs]),
+            _two([p.incumbent for p in pairs]),
+            problem.metric.direction,
+            problem.acceptance.min_gain,
+        )
+    else:
+        decision = decide_betting(
+            [Pair(index=p.index, candidate=_score(p.candidate), incumbent=_score(p.incumbent)) for p in pairs],
+            _needed(window),
+            problem.metric.direction,
+            problem.acceptance.min_gain,
+            ALPHA,
+            problem.acceptance.max_pairs,
+        )
+    return Judgement(
+        decision=decision,
+        candidate=_mean(p.candidate for p in pairs),
+        incumbent=_mean(p.incumbent for p in pairs),
+        feedback=next((p.candidate.feedback for p in pairs if p.candidate and p.candidate.feedback), ""),
+    )
+
+
+def publish(problem: Problem, window: Window | None, pairs: Sequence[PairResult]) -> Published:
+    """Return the published score from pairs of its own: the comparison's for ``none``, a fresh batch for ``seed``.
+
+    A run without a score counts as the bad end of the window, for both sides alike.
+    """
+    direction = problem.metric.direction
+    mine = [_counted(p.candidate, window, direction) for p in pairs]
+    theirs = [_counted(p.incumbent, window, direction) for p in pairs]
+    score, baseline = fmean(mine), fmean(theirs)
+    if problem.acceptance.noise is Noise.NONE:
+        score, baseline = mine[0], theirs[0]
+    return Published(
+        score=score,
+        baseline=baseline,
+        gain=improvement(direction, score, baseline),
+        n=len(mine),
+        interval=interval(mine) if problem.acceptance.noise is not Noise.NONE else None,
+        sd=stdev(mine) if len(mine) > 1 else 0.0,
+    )
+
+
+def failed_guard(problem: Problem, pairs: Sequence[PairResult]) -> str | None:
+    """Return which guard an accepted candidate breaks, as a sentence, or ``None``."""
+    for guard in problem.acceptance.guards:
+        mine = _mean_secondary([p.candidate for p in pairs], guard.metric)
+        theirs = _mean_secondary([p.incumbent for p in pairs], guard.metric)
+        if mine is None or theirs is None:
+            side = "candidate" if mine is None else "current best"
+            return f"The scorer printed no {guard.metric} for the {side}, which a guard needs."
+        if _regression(guard, mine, theirs) > guard.max_regression:
+            return (
+                f"{guard.metric} went from {theirs:g} to {mine:g}, "
+                f"worse by more than the {guard.max_regression * 100:g} % that its guard allows."
+            )
+    return None
+
+
+def implausible(problem: Problem, published: Published) -> str | None:
+    """Return why an accept should wait for a person, as a sentence, or ``None``."""
+    limit = problem.acceptance.max_plausible_gain
+    if limit is not None and published.gain > limit.at(published.baseline):
+        return f"The gain of {published.gain:g} is above what this problem calls plausible ({limit})."
+    best = problem.metric.best_known
+    if best is not None:
+        beyond = improvement(problem.metric.direction, published.score, best.value)
+        allowance = max(problem.acceptance.min_gain.at(best.value), 10.0**-best.decimals)
+        if beyond > allowance:
+            return f"The score {published.score:g} beats the best known value {best.value:g}."
+    return None
+
+
+def _plain_failure(problem: Problem, pairs: Sequence[PairResult]) -> Decision | None:
+    """Reject a candidate that gave no score whenever it ran, while the incumbent did; its own word is the reason.
+
+    An incumbent that fails like that says nothing about the candidate: the problem pauses.
+    """
+    ran = [p for p in pairs if p.candidate is not None and p.incumbent is not None]
+    needed = 1 if problem.acceptance.noise is Noise.NONE else 2
+    if len(ran) < needed:
+        return None
+    if all(_score(p.incumbent) is None for p in ran):
+        word = ran[0].incumbent.outcome if ran[0].incumbent else ""
+        return Decision(
+            verdict=Verdict.PAUSE,
+            n=len(ran),
+            incumbent_failures=len(ran),
+            explanation=f"The current best itself gave no score ({word}); nothing can be compared with it.",
+        )
+    if all(_score(p.candidate) is None for p in ran):
+        outcome = Outcome(ran[0].candidate.outcome) if ran[0].candidate else Outcome.CRASH
+        return Decision(
+            verdict=Verdict.REJECT,
+            reason=outcome.reason or Reason.CRASH,
+            n=len(ran),
+            candidate_failures=len(ran),
+            explanation=_FAILURES.get(outcome, "The candidate gave no score."),
+        )
+    return None
+
+
+_FAILURES = {
+    Outcome.CRASH: "The scorer or the candidate ended with an error.",
+    Outcome.TIMEOUT: "The time budget ran out.",
+    Outcome.OUT_OF_MEMORY: "The memory limit was reached.",
+    Outcome.LIMIT: "A limit of the room was reached.",
+    Outcome.PROTOCOL: "There was no valid score.",
+}
+
+
+def _score(side: SideResult | None) -> float | None:
+    return side.score if side is not None else None
+
+
+def _two(sides: Sequence[SideResult | None]) -> tuple[float | None, float | None]:
+    scores = [_score(side) for side in sides[:2]]
+    return (scores[0], scores[1]) if len(scores) == 2 else (scores[0] if scores else None, None)
+
+
+def _mean(sides: Iterable[SideResult | None]) -> float | None:
+    scores = [s for side in sides if (s := _score(side)) is not None]
+    return fmean(scores) if scores else None
+
+
+def _mean_secondary(sides: Sequence[SideResult | None], metric: str) -> float | None:
+    values = [side.secondary[metric] for side in sides if side is not None and metric in side.secondary]
+    return fmean(values) if values else None
+
+
+def _regression(guard: Guard, mine: float, theirs: float) -> float:
+    worse = -improvement(guard.direction, mine, theirs)
+    if worse <= 0:
+        return 0.0
+    return worse / abs(theirs) if theirs else float("inf")
+
+
+def _counted(side: SideResult | None, window: Window | None, direction: Direction) -> float:
+    score = _score(side)
+    return score if score is not None else _needed(window).bad_end(direction)
+
+
+def _needed(window: Window | None) -> Window:
+    if window is None:
+        raise ValueError("a problem with noise has a window")
+    return window

@@ -1,0 +1,254 @@
+"""Opening a problem: from an uploaded folder through its registration to the first commit of a revision.
+
+Not here: measuring the baseline (``ar_sandbox.registration``, run by a verifier) and judging proposals (``referee``).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from ar_coordinator.doorbell import Doorbell
+from ar_coordinator.evidence import Publication, Score
+from ar_coordinator.git_store import StaleHeadError
+from ar_coordinator.histories import Histories
+from ar_coordinator.registry import Registry
+from ar_coordinator.seeds import derive_seed
+from ar_coordinator.store import Store
+from ar_coordinator.store.connection import now_ms
+from ar_coordinator.store.problems import Record
+from ar_coordinator.work_order import RegistrationOrder, RegistrationResult, decode_result, encode
+from ar_core.candidate import content_hash
+from ar_core.errors import PoolError
+from ar_core.lifecycle import ProblemState
+from ar_core.manifest import ManifestError, check_files, read_manifest
+from ar_core.problem import MANIFEST_NAME, Noise, Problem, digest_files
+from ar_core.records import Finding, Identity, ProblemCard, Role
+
+log = structlog.get_logger("referee")
+
+RUNS = 5
+
+
+def check_bundle(files: Mapping[str, bytes]) -> Problem:
+    """Return the problem that an uploaded folder describes; raises ``PoolError`` with the first finding."""
+    manifest = files.get(MANIFEST_NAME)
+    if manifest is None:
+        raise PoolError("AR-P302", f"it has no {MANIFEST_NAME}")
+    try:
+        problem = read_manifest(manifest)
+    except ManifestError as error:
+        first = error.findings[0]
+        more = f" (and {len(error.findings) - 1} more)" if len(error.findings) > 1 else ""
+        raise PoolError("AR-P301", f"{first.where}: {first.message}{more}", hint=first.fix) from None
+    findings = check_files(problem, files)
+    if findings:
+        raise PoolError("AR-P301", f"{findings[0].where}: {findings[0].message}", hint=findings[0].fix)
+    if problem.acceptance.noise is Noise.TIMING:
+        raise PoolError("AR-P301", 'acceptance.noise: "timing" cannot be verified by this pool yet',
+                        hint="count steps or bytes instead of seconds, or wait for a later version")  # fmt: skip
+    return problem
+
+
+def take_in(store: Store, doorbell: Doorbell, key: bytes, files: dict[str, bytes], publisher: Identity) -> str:
+    """Store an uploaded folder durably as the next revision and start its registration; return its name.
+
+    A later revision keeps the best version so far as its mutable file: it becomes the new baseline. Raises
+    ``PoolError`` when the folder is no problem, or the name belongs to somebody else.
+    """
+    problem = check_bundle(files)
+    before = store.problems.fields(problem.name)
+    if before.get("best_blob") and before.get("mutable_path") == problem.files.mutable:
+        best = store.blobs.get(before["best_blob"])
+        if len(best) <= problem.files.max_bytes:
+            files[problem.files.mutable] = best
+    blobs = {path: store.blobs.put(data) for path, data in files.items()}
+    word, revision = store.problems.reserve(
+        _card(problem, files, publisher),
+        publisher_id=publisher.id,
+        now=now_ms(),
+        take_over=publisher.role is Role.OPERATOR,
+        extra={
+            "files": "\n".join(f"{blob} {path}" for path, blob in blobs.items()),
+            "manifest": files[MANIFEST_NAME].decode(),
+            "program": files[problem.files.program].decode(errors="replace"),
+        },
+    )
+    if word == "foreign":
+        raise PoolError("AR-P303", f"{problem.name} belongs to another publisher", hint="publish under another name")
+    if word == "withdrawn":
+        raise PoolError("AR-P304", problem.name)
+    if word == "registering":
+        raise PoolError("AR-P307", problem.name)
+    order_registration(store, doorbell, key, problem, revision, blobs)
+    return problem.name
+
+
+def order_registration(
+    store: Store, doorbell: Doorbell, key: bytes, problem: Problem, revision: int, blobs: Mapping[str, str]
+) -> None:
+    """Ask a verifier to measure a revision; asking twice is the same as once."""
+    seeds = [
+        (derive_seed(key, "run", problem.name, revision, "register", 0, i),
+         derive_seed(key, "scorer", problem.name, revision, "register", 0, i))
+        for i in range(RUNS + 64)
+    ]  # fmt: skip
+    if problem.acceptance.noise is Noise.NONE:
+        constant = (
+            derive_seed(key, "run", problem.name, revision),
+            derive_seed(key, "scorer", problem.name, revision),
+        )
+        seeds = [constant] * len(seeds)
+    batch = registration_batch(problem.name, revision)
+    order = RegistrationOrder(problem=problem.name, revision=revision, files=dict(blobs), runs=RUNS, seeds=seeds)
+    store.batches.create(batch, encode(order))
+    doorbell.run_order(batch, 300)
+
+
+def registration_batch(name: str, revision: int) -> str:
+    """Return the batch that registers a revision."""
+    return f"register.{name}.{revision}"
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """Brings registrations to their end; part of the referee, the single writer of git."""
+
+    store: Store
+    doorbell: Doorbell
+    histories: Histories
+    registry: Registry
+    seed_key: bytes
+
+    def look_at_problem(self, name: str) -> None:
+        """Finish a registration whose result is there; ask for it again when its order was lost."""
+        registering = self.store.problems.registering(name)
+        if registering is None:
+            return
+        revision, fields = registering
+        files = dict(item.split(" ", 1)[::-1] for item in fields["files"].splitlines())
+        problem = read_manifest(fields["manifest"].encode())
+        batch = registration_batch(name, revision)
+        text = self.store.batches.results([batch])[0]
+        if text is None:
+            if not self.store.batches.exists(batch):
+                order_registration(self.store, self.doorbell, self.seed_key, problem, revision, files)
+            return
+        result = decode_result(text)
+        if not isinstance(result, RegistrationResult):
+            raise TypeError(f"{batch} has the results of another kind of order")
+        if result.trouble:
+            log.warning("registration failed, trying again", problem=name, trouble=result.trouble)
+            self.store.batches.forget([batch])
+            order_registration(self.store, self.doorbell, self.seed_key, problem, revision, files)
+            return
+        findings = tuple(
+            Finding(check=f.check, severity=f.severity, message=f.message, fix=f.fix) for f in result.findings
+        )
+        if not result.ok or result.baseline is None:
+            self._refuse(name, revision, findings)
+        else:
+            self._open(problem, revision, fields, files, result, findings)
+        self.store.batches.forget([batch])
+        self.doorbell.look_around()
+
+    def _refuse(self, name: str, revision: int, findings: tuple[Finding, ...]) -> None:
+        first = next((f.message for f in findings if f.severity == "error"), "the registration refused it")
+        state = ProblemState.REFUSED if revision == 1 else None
+        reason = first if revision == 1 else f"Revision {revision} was refused: {first}"
+        self.store.problems.end_registration(name, state, state_reason=reason, findings=findings)
+        log.info("problem refused", problem=name, revision=revision, why=first)
+
+    def _open(
+        self, problem: Problem, revision: int, fields: Mapping[str, str], files: Mapping[str, str],
+        result: RegistrationResult, findings: tuple[Finding, ...],
+    ) -> None:  # fmt: skip
+        contents = {path: self.store.blobs.get(blob) for path, blob in files.items()}
+        digest = digest_files(problem.locked_files(contents))
+        deterministic = problem.acceptance.noise is Noise.NONE
+        mean = result.baseline if deterministic or result.mean is None else result.mean
+        score = Score(value=_number(mean), unit=problem.metric.unit, n=result.n, interval=result.interval)
+        publication = Publication(problem=problem.name, revision=revision, score=score, locked_digest=digest)
+        when = datetime.now(UTC)
+        head = self._commit(problem, revision, contents, publication, fields.get("publisher", ""), when)
+        self._keep_hidden(problem, revision, contents, when)
+        mutable = problem.files.mutable
+        low, high = score.interval or (None, None)
+        record = Record(
+            number=int(self.store.problems.field(problem.name, "experiments") or 0), experiment="", score=score.value,
+            low=low, high=high, gain=None, n=result.n, evidence=None, exact=deterministic,
+            contributor=fields.get("publisher", ""), worker="", agent="", commit=head, revision=revision, when=when,
+            note="Published" if revision == 1 else f"Revision {revision}",
+        )  # fmt: skip
+        if not any(r.commit == head for r in self.store.problems.records(problem.name)):
+            self.store.problems.add_record(problem.name, record)
+        self.store.experiments.claims_first(
+            problem.name, revision, content_hash(contents[mutable]), "the published file"
+        )
+        own = {key: value for key, value in fields.items() if key != "files"}
+        state = ProblemState.OPEN if revision == 1 else None
+        self.store.problems.end_registration(
+            problem.name, state,
+            **{**own, "files": fields["files"], "revision": revision, "state_reason": "", "baseline": score.value,
+               "best": score.value, "best_n": result.n, "best_sd": result.sd, "best_blob": files[mutable],
+               "best_experiment": "", "head": head, "locked_digest": digest, "findings": findings,
+               "evaluation": result.seconds},
+        )  # fmt: skip
+        log.info("problem open", problem=problem.name, revision=revision, baseline=score.value)
+
+    def _commit(
+        self, problem: Problem, revision: int, contents: Mapping[str, bytes], publication: Publication,
+        publisher: str, when: datetime,
+    ) -> str:  # fmt: skip
+        """Write the commit of a revision unless a referee that was killed since wrote it already."""
+        repository = self.histories.repository(problem.name)
+        head = repository.head()
+        if head is not None:
+            latest = repository.log(limit=1)[0]
+            if "Experiment" not in latest.trailers and latest.trailers.get("Revision") == str(revision):
+                return head
+        public = problem.public_files(contents)
+        note = f"{problem.title}" if revision == 1 else f"Revision {revision}: {problem.title}"
+        message = publication.to_message(note, decimals=problem.metric.decimals)
+        author = publisher or "publisher"
+        if head is None:
+            return repository.create(public, message, author, when)
+        try:
+            return repository.publish_revision(head, public, message, author, when)
+        except StaleHeadError:
+            return self._commit(problem, revision, contents, publication, publisher, when)
+
+    def _keep_hidden(self, problem: Problem, revision: int, contents: Mapping[str, bytes], when: datetime) -> None:
+        """Keep what is never published in the registry, so that it survives the loss of Redis."""
+        hidden = problem.hidden_files(contents)
+        if hidden:
+            changes = {f"problems/{problem.name}/{revision}/{path}": data for path, data in hidden.items()}
+            self.registry.write(changes, f"Hidden files of {problem.name}, revision {revision}", when)
+
+
+def _card(problem: Problem, files: Mapping[str, bytes], publisher: Identity) -> ProblemCard:
+    return ProblemCard(
+        name=problem.name,
+        title=problem.title,
+        summary=problem.summary,
+        revision=1,
+        state=ProblemState.REGISTERING,
+        kind=problem.evaluation.kind.value,
+        metric=problem.metric.name,
+        direction=problem.metric.direction.value,
+        unit=problem.metric.unit,
+        decimals=problem.metric.decimals,
+        noise=problem.acceptance.noise.value,
+        publisher=publisher.contributor,
+        mutable_path=problem.files.mutable,
+        max_bytes=problem.files.max_bytes,
+        locked_digest=digest_files(problem.locked_files(files)),
+        published=datetime.now(UTC),
+    )
+
+
+def _number(value: float | None) -> float:
+    if value is None:
+        raise ValueError("a registration that is ok has a baseline")
+    return value

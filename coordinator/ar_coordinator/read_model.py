@@ -1,0 +1,231 @@
+"""What pages, the HTTP API and catalogue calls may see of a pool: reading only, over Redis and the repositories.
+
+Not here: who asks (everything here is public), how it is shown, and changing anything.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal, cast
+
+from ar_coordinator.git_paths import PathRefusedError
+from ar_coordinator.git_store import RepositoryError
+from ar_coordinator.repository import MAIN, MissingFileError, ProblemRepository
+from ar_coordinator.store import Store, keys
+from ar_coordinator.store.blobs import BlobMissingError
+from ar_coordinator.store.problems import Record
+from ar_core.errors import PoolError
+from ar_core.lifecycle import ExperimentState, ProblemState, Reason
+from ar_core.manifest import NAME, read_manifest
+from ar_core.problem import Problem
+from ar_core.records import Experiment, LeaderboardRow, ProblemCard
+
+Order = Literal["gain", "accepted", "recent"]
+OpenRepository = Callable[[str], ProblemRepository | None]
+"""Returns the repository of a problem by its name, or ``None`` where there is none yet."""
+
+MOST_EXPERIMENTS = 1000
+_EVENTS_READ = 200
+_EXPERIMENT = re.compile(r"x-[0-9a-f]{16}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_UNLISTED = frozenset({ProblemState.WITHDRAWN, ProblemState.REFUSED})
+_SHOWN_CONTENT = frozenset(
+    {ExperimentState.RECORDED, ExperimentState.ACCEPTED, ExperimentState.REJECTED, ExperimentState.REVERTED}
+)
+_WITHOUT_CONTENT = frozenset({Reason.POLICY, Reason.DUPLICATE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSummary:
+    """The whole pool in numbers, as it is now; ``contributors`` counts each person once."""
+
+    problems: int
+    experiments: int
+    accepted: int
+    contributors: int
+    queued: int
+    verifying: int
+
+
+class ReadModel:
+    """Everything there is to read; methods block on Redis and git, and may be called from any thread."""
+
+    def __init__(self, store: Store, open_repository: OpenRepository, web: str = "") -> None:
+        self._store = store
+        self._open_repository = open_repository
+        self._web = web.rstrip("/")
+
+    def ready(self) -> bool:
+        """Tell that Redis answers; raises ``redis.RedisError`` when it does not."""
+        return bool(self._store.connection.text.ping())
+
+    def pool(self) -> PoolSummary:
+        """Return the pool in numbers; withdrawn and refused problems do not count."""
+        cards = self.problems()
+        pipeline = self._store.connection.text.pipeline(transaction=False)
+        pipeline.zcard(keys.QUEUE)
+        pipeline.zcard(keys.VERIFYING)
+        for card in cards:
+            pipeline.smembers(keys.contributors(card.name))
+        queued, verifying, *people = pipeline.execute()
+        return PoolSummary(
+            problems=len(cards), experiments=sum(card.experiments for card in cards),
+            accepted=sum(card.accepted for card in cards), contributors=len(set().union(*people)),
+            queued=int(queued), verifying=int(verifying),
+        )  # fmt: skip
+
+    def problems(self, *, all: bool = False) -> list[ProblemCard]:  # noqa: A002 - the word of the interface
+        """Return the problems by name; ``all`` adds those that are withdrawn or refused."""
+        cards = (self._store.problems.card(name, self._web) for name in sorted(self._store.problems.names()))
+        return [card for card in cards if card is not None and (all or card.state not in _UNLISTED)]
+
+    def problem(self, name: str) -> ProblemCard | None:
+        """Return one problem, of whatever state."""
+        return self._store.problems.card(name, self._web) if NAME.fullmatch(name) else None
+
+    def existing(self, name: str) -> ProblemCard:
+        """Return one problem; raises ``PoolError`` AR-P300."""
+        card = self.problem(name)
+        if card is None:
+            raise PoolError("AR-P300", hint="see `ar-pool problems` or the pool's front page")
+        return card
+
+    def manifest(self, name: str) -> Problem:
+        """Return the problem as its manifest describes it; raises ``PoolError`` AR-P300."""
+        self.existing(name)
+        text = self._store.problems.field(name, "manifest")
+        if not text:
+            raise PoolError("AR-P300", f"{name} has no manifest yet")
+        return _manifest(text)
+
+    def program(self, name: str) -> str:
+        """Return ``program.md``, empty while there is none; raises ``PoolError`` AR-P300."""
+        self.existing(name)
+        return self._store.problems.field(name, "program") or ""
+
+    def experiments(
+        self, name: str, state: ExperimentState | None = None, limit: int = 100, before: int | None = None
+    ) -> tuple[list[Experiment], int | None]:
+        """Return experiments newest first, and the ``before`` of the next page; raises ``PoolError`` AR-P300."""
+        self.existing(name)
+        limit = max(1, min(limit, MOST_EXPERIMENTS))
+        return self._store.experiments.page(name, state, limit=limit, before=before)
+
+    def experiment(self, experiment_id: str) -> Experiment | None:
+        """Return one experiment by its identifier."""
+        return self._store.experiments.get(experiment_id) if _EXPERIMENT.fullmatch(experiment_id) else None
+
+    def recent(self, limit: int = 10) -> list[Experiment]:
+        """Return the experiments of the whole pool that changed last, the latest change first."""
+        events = self._store.connection.text.xrevrange(keys.EVENTS, count=_EVENTS_READ)
+        fields = (cast("Mapping[str, str]", event) for _, event in events)
+        ids = dict.fromkeys(event["id"] for event in fields if event.get("kind") == "experiment")
+        return self._store.experiments.get_many(list(ids)[:limit])
+
+    def counts(self, name: str) -> dict[ExperimentState, int]:
+        """Return how many experiments of a problem are in each state."""
+        pipeline = self._store.connection.text.pipeline(transaction=False)
+        for state in ExperimentState:
+            pipeline.zcard(keys.experiments(name, state.value))
+        return dict(zip(ExperimentState, map(int, pipeline.execute()), strict=True))
+
+    def content(self, x: Experiment) -> bytes | None:
+        """Return an experiment's bytes where anybody may see them: after a verdict that was not ``held``.
+
+        A file that broke the rules is not shown. Nor is a duplicate's, which would show the bytes of a claim
+        that still waits for its own verdict.
+        """
+        if x.state not in _SHOWN_CONTENT or x.reason in _WITHOUT_CONTENT or not x.blob:
+            return None
+        try:
+            return self._store.blobs.get(x.blob)
+        except BlobMissingError:
+            return None
+
+    def records(self, name: str) -> list[Record]:
+        """Return the history on ``main``, the baseline first; raises ``PoolError`` AR-P300."""
+        self.existing(name)
+        return self._store.problems.records(name)
+
+    def points(self, name: str) -> list[tuple[int, float]]:
+        """Return (number, score) of everything tried that has a score; raises ``PoolError`` AR-P300."""
+        self.existing(name)
+        return self._store.problems.points(name)
+
+    def leaderboard(self, name: str | None = None, order: Order = "gain", limit: int = 50) -> list[LeaderboardRow]:
+        """Return contributors with their ranks; equal contributions share a rank. Raises ``PoolError`` AR-P300.
+
+        Without a problem: ``gain`` is ``None`` (no sum across units), ``share`` is the mean over all problems
+        that have an accepted improvement, and the order ``gain`` goes by it.
+        """
+        if name is not None:
+            self.existing(name)
+            rows = self._store.problems.leaderboard(name)
+        else:
+            rows = _across([self._store.problems.leaderboard(card.name) for card in self.problems()])
+        return _ranked(rows, order)[: max(limit, 0)]
+
+    def file_at(self, name: str, commit: str = "", path: str = "") -> tuple[bytes, str, str]:
+        """Return (bytes, path, commit) of a file on ``main``; empty means the best version, the mutable file.
+
+        Hidden files are in no commit. Raises ``PoolError`` AR-P300 for the problem, AR-X403 for commit or path.
+        """
+        card = self.existing(name)
+        repository = self._open_repository(name)
+        head = repository.head() if repository is not None else None
+        if repository is None or head is None:
+            raise PoolError("AR-X403", f"{name} has no version yet", hint=f"see `ar-pool show {name}`")
+        commit, path = commit or head, path or card.mutable_path
+        if commit != head and not _is_on_main(repository, commit):
+            raise PoolError("AR-X403", "the commit is not on main")
+        try:
+            return repository.read_file(commit, path), path, commit
+        except (MissingFileError, PathRefusedError):
+            raise PoolError("AR-X403", "the commit has no such file") from None
+
+
+def _is_on_main(repository: ProblemRepository, commit: str) -> bool:
+    if not _COMMIT.fullmatch(commit):
+        return False
+    try:
+        repository.store.run(["merge-base", "--is-ancestor", "--end-of-options", commit, MAIN])
+    except RepositoryError:
+        # Exit status 1 is "no"; an object that is missing or no commit is no version either.
+        return False
+    return True
+
+
+@lru_cache(maxsize=256)
+def _manifest(text: str) -> Problem:
+    return read_manifest(text.encode())
+
+
+def _across(boards: Iterable[list[LeaderboardRow]]) -> list[LeaderboardRow]:
+    """Sum the leaderboards of several problems into one row for each contributor."""
+    rows: dict[str, LeaderboardRow] = {}
+    counting = 0
+    for board in boards:
+        counting += any(row.share > 0 for row in board)
+        for row in board:
+            so_far = rows.get(row.contributor)
+            rows[row.contributor] = replace(row, gain=None) if so_far is None else replace(
+                so_far, accepted=so_far.accepted + row.accepted, share=so_far.share + row.share,
+                experiments=so_far.experiments + row.experiments, seconds=so_far.seconds + row.seconds,
+                last_accepted=max(filter(None, (so_far.last_accepted, row.last_accepted)), default=None),
+            )  # fmt: skip
+    return [replace(row, share=row.share / max(counting, 1)) for row in rows.values()]
+
+
+def _ranked(rows: Iterable[LeaderboardRow], order: Order) -> list[LeaderboardRow]:
+    def merit(row: LeaderboardRow) -> tuple[float, ...]:
+        gain = row.share if row.gain is None else row.gain
+        if order == "recent":
+            return (row.last_accepted.timestamp() if row.last_accepted else 0.0, gain)
+        return (row.accepted, gain) if order == "accepted" else (gain, row.accepted)
+
+    ranked: list[LeaderboardRow] = []
+    for place, row in enumerate(sorted(rows, key=lambda r: (*(-m for m in merit(r)), r.contributor)), start=1):
+        tied = ranked and merit(ranked[-1]) == merit(row)
+        ranked.append(replace(row, rank=ranked[-1].rank if tied else place))
+    return ranked

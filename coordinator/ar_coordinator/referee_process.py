@@ -1,0 +1,108 @@
+"""The referee's process: settles what it finds at the start, then answers its bells one at a time.
+
+Not here: what a look at an experiment or problem does (``referee``, ``opening``).
+"""
+
+import json
+import os
+import time
+from datetime import UTC, datetime
+
+import structlog
+
+from ar_coordinator.data_directory import DataDirectory
+from ar_coordinator.doorbell import (
+    LOOK_AROUND,
+    LOOK_AT_EXPERIMENT,
+    LOOK_AT_PROBLEM,
+    REFEREE_QUEUE,
+    Doorbell,
+    answer,
+)
+from ar_coordinator.histories import Histories
+from ar_coordinator.opening import Opener
+from ar_coordinator.pool_keys import ensure_pool_identity
+from ar_coordinator.referee import Referee
+from ar_coordinator.registry import Registry
+from ar_coordinator.seeds import ensure_seed_key
+from ar_coordinator.store import Store, keys
+
+log = structlog.get_logger("referee")
+
+
+class RefereeDesk:
+    """Everything the referee looks after."""
+
+    def __init__(self, store: Store, directory: DataDirectory, pool: str, parallel: int) -> None:
+        self._store = store
+        identity = ensure_pool_identity(directory.keys, pool)
+        seed_key = ensure_seed_key(directory.keys)
+        self._doorbell = Doorbell(store.connection)
+        self._registry = Registry(directory.registry, identity)
+        self._histories = Histories(store, directory, identity)
+        self._referee = Referee(store, self._doorbell, self._histories, seed_key, parallel)
+        self._opener = Opener(store, self._doorbell, self._histories, self._registry, seed_key)
+
+    def settle(self) -> None:
+        """Bring everything on that a referee before left: git, registrations, verifications, the ledger."""
+        self._registry.remove_stale_locks()
+        for name in self._store.problems.names():
+            repository = self._histories.repository(name)
+            repository.remove_stale_locks()
+            self._histories.reconcile(name)
+            self._opener.look_at_problem(name)
+        for experiment_id in self._store.experiments.verifying():
+            self._referee.look_at_experiment(experiment_id)
+        self.look_around()
+
+    def look_at_experiment(self, experiment_id: str) -> None:
+        """Answer a bell for an experiment."""
+        self._referee.look_at_experiment(experiment_id)
+
+    def look_at_problem(self, name: str) -> None:
+        """Answer a bell for a problem."""
+        self._opener.look_at_problem(name)
+        self._referee.start_waiting()
+
+    def look_around(self) -> None:
+        """Start what waits, and write the ledger and the registry."""
+        self._referee.start_waiting()
+        now = datetime.now(UTC)
+        for name in self._store.problems.names():
+            if self._store.problems.field(name, "head"):
+                while self._histories.flush_ledger(name, now):
+                    pass
+        self._write_registry(now)
+
+    def _write_registry(self, when: datetime) -> None:
+        """Keep identities and tokens in git, so that they survive the loss of Redis."""
+        text = self._store.connection.text
+        members = text.srandmember(keys.REGISTRY_DIRTY, 500)
+        if not members:
+            return
+        changes: dict[str, bytes | None] = {}
+        for member in members:
+            kind, _, name = member.partition(":")
+            fields = text.hgetall(keys.identity(name) if kind == "identity" else keys.token(name))
+            folder = "identities" if kind == "identity" else "tokens"
+            content = json.dumps(fields, sort_keys=True, indent=1).encode() + b"\n"
+            changes[f"{folder}/{name}.json"] = content if fields else None
+        self._registry.write(changes, f"{len(members)} identities and tokens", when)
+        text.srem(keys.REGISTRY_DIRTY, *members)
+
+
+def serve_queue(store: Store, directory: DataDirectory, pool: str, parallel: int) -> None:
+    """Be the referee until ended."""
+    desk = RefereeDesk(store, directory, pool, parallel)
+    desk.settle()
+    log.info("referee ready", pid=os.getpid())
+    answer(
+        store.connection,
+        REFEREE_QUEUE,
+        f"referee.{time.time_ns()}",
+        {
+            LOOK_AT_EXPERIMENT: desk.look_at_experiment,
+            LOOK_AT_PROBLEM: desk.look_at_problem,
+            LOOK_AROUND: desk.look_around,
+        },
+    )

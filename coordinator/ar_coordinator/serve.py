@@ -1,0 +1,271 @@
+"""A whole pool on one machine: Redis, the gRPC server, the pages, the verifiers and the referee.
+
+Not here: what each of them does. ``run`` returns when a signal asked for the end and everything has ended.
+"""
+
+import asyncio
+import contextlib
+import errno
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+
+from ar_coordinator.address import Address
+from ar_coordinator.admin_session import make_admin_session
+from ar_coordinator.certificate import ensure_certificate, read_certificate
+from ar_coordinator.child_process import Child
+from ar_coordinator.data_directory import DataDirectory
+from ar_coordinator.doorbell import Doorbell
+from ar_coordinator.embedded_redis import EmbeddedRedis, check_durability
+from ar_coordinator.events import Events
+from ar_coordinator.grpc_server import make_server
+from ar_coordinator.pool_info import PoolInfo
+from ar_coordinator.pool_keys import allowed_signers, ensure_pool_identity
+from ar_coordinator.read_model import ReadModel
+from ar_coordinator.repository import ProblemRepository
+from ar_coordinator.seeds import ensure_seed_key
+from ar_coordinator.store import Store, open_store
+from ar_coordinator.sweeper import INTERVAL_SECONDS, Sweeper
+from ar_coordinator.web import create_app
+from ar_core.errors import PoolError
+
+log = structlog.get_logger("serve")
+
+_GRACE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What ``serve`` is told; ``redis`` empty means the embedded one."""
+
+    directory: DataDirectory
+    grpc: Address
+    web: Address
+    redis: str
+    verifiers: int
+    relaxed_durability: bool
+    web_tls: tuple[Path, Path] | None
+    web_url: str
+
+
+Ready = Callable[[PoolInfo, str], None]
+"""Called once with the pool and the URL of its Redis when everything answers."""
+
+
+def run(settings: Settings, ready: Ready) -> None:
+    """Serve until SIGTERM or SIGINT; raises ``PoolError`` for what keeps it from starting."""
+    directory = settings.directory
+    version = directory.read_version()
+    with directory.lock(), _redis(settings) as (url, embedded):
+        _check_redis(url, settings, foreign=embedded is None)
+        asyncio.run(_serve(settings, str(version["name"]), url, embedded, ready))
+
+
+@contextlib.contextmanager
+def _redis(settings: Settings) -> Iterator[tuple[str, EmbeddedRedis | None]]:
+    """Give the URL of the pool's Redis; the embedded one is started and ended here."""
+    if settings.redis:
+        yield settings.redis, None
+        return
+    embedded = EmbeddedRedis(settings.directory.redis)
+    embedded.end_survivor()
+    try:
+        embedded.start()
+        yield embedded.url, embedded
+    finally:
+        embedded.stop()
+
+
+def _check_redis(url: str, settings: Settings, *, foreign: bool) -> None:
+    import redis
+
+    try:
+        client = redis.Redis.from_url(url)
+        with contextlib.closing(client):
+            client.ping()
+            if foreign:
+                check_durability(client, settings.relaxed_durability)
+    except ValueError as error:
+        raise PoolError("AR-C609", str(error), hint="write it like redis://HOST:6379 or unix:///PATH") from None
+    except redis.RedisError as error:
+        raise PoolError("AR-C609", str(error)) from None
+
+
+async def _serve(settings: Settings, name: str, url: str, embedded: EmbeddedRedis | None, ready: Ready) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    directory = settings.directory
+    identity = ensure_pool_identity(directory.keys, name)
+    ensure_certificate(directory.keys, datetime.now(UTC))
+    key, certificate, digest = read_certificate(directory.keys)
+    store = open_store(url, directory.blobs)
+    doorbell = Doorbell(store.connection)
+    web_socket = _listen(settings.web)
+    web_url = settings.web_url or _url(settings, web_socket)
+    read = ReadModel(store, lambda problem: ProblemRepository(directory.repository(problem), identity), web_url)
+    events = Events(url)
+    server, port = make_server(
+        settings.grpc, key, certificate, digest, store=store, doorbell=doorbell, read=read, events=events, name=name,
+        web_url=web_url, seed_key=ensure_seed_key(directory.keys),
+    )  # fmt: skip
+    pool = PoolInfo(
+        name=name, grpc_address=f"{settings.grpc.shown_host}:{port}", web_url=web_url, certificate_digest=digest
+    )
+    app = create_app(read, pool, _served(directory, read), lambda: allowed_signers(identity))
+    try:
+        await events.start()
+        await server.start()
+        async with (
+            _pages(app, web_socket, settings.web_tls),
+            _children(settings, url, foreign=embedded is None),
+            _background(_sweep(store, doorbell), _keep_redis(embedded)),
+        ):
+            make_admin_session(directory, store, f"127.0.0.1:{port}")
+            ready(pool, url)
+            await stop.wait()
+            log.info("stopping")
+            await server.stop(_GRACE_SECONDS)
+    finally:
+        directory.admin.unlink(missing_ok=True)
+        await server.stop(0)
+        await events.stop()
+        store.connection.close()
+
+
+@asynccontextmanager
+async def _pages(app: Any, listening: socket.socket, tls: tuple[Path, Path] | None) -> AsyncIterator[None]:
+    """Serve the web app on a socket that listens already."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=1,
+        ssl_certfile=str(tls[0]) if tls else None,
+        ssl_keyfile=str(tls[1]) if tls else None,
+        limit_concurrency=500,
+    )
+    server = _Pages(config)
+    task = asyncio.create_task(server.serve(sockets=[listening]), name="web")
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+class _Pages(uvicorn.Server):
+    """A web server that leaves the process's signals alone."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Do nothing: ``serve`` ends everything together."""
+        yield
+
+
+@asynccontextmanager
+async def _children(settings: Settings, url: str, *, foreign: bool) -> AsyncIterator[None]:
+    program = [sys.executable, "-m", "ar_coordinator"]
+    where = ["--data", str(settings.directory.root)]
+    if foreign:
+        where += ["--redis", url]
+    parallel = str(2 * max(1, settings.verifiers))
+    children = [Child("referee", [*program, "referee", *where, "--parallel", parallel])]
+    children += [
+        Child(f"verifier-{i}", [*program, "verify", *where, "--name", f"local-{i}"])
+        for i in range(settings.verifiers)
+    ]
+    for child in children:
+        child.start()
+    try:
+        yield
+    finally:
+        await asyncio.gather(*(child.stop() for child in children))
+
+
+@asynccontextmanager
+async def _background(*coroutines: Any) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _sweep(store: Store, doorbell: Doorbell) -> None:
+    sweeper = Sweeper(store, doorbell)
+    while True:
+        await asyncio.sleep(INTERVAL_SECONDS)
+        try:
+            await asyncio.to_thread(sweeper.sweep)
+        except Exception as error:  # the next sweep tries again; nothing is lost meanwhile
+            log.warning("sweep failed", error=str(error))
+
+
+async def _keep_redis(embedded: EmbeddedRedis | None) -> None:
+    """Start the embedded server again when it ended; what it acknowledged is in its append-only file."""
+    while embedded is not None:
+        await asyncio.sleep(0.1)
+        if embedded.ended():
+            log.warning("redis ended, starting it again")
+            try:
+                # From this thread: the server is to end with it.
+                embedded.start()
+            except PoolError as error:
+                log.error("redis does not start", error=error.message)
+                await asyncio.sleep(1)
+
+
+def _served(directory: DataDirectory, read: ReadModel) -> Callable[[str], Path | None]:
+    def path(name: str) -> Path | None:
+        found = directory.repository(name)
+        return found if read.problem(name) is not None and found.exists() else None
+
+    return path
+
+
+def _listen(address: Address) -> socket.socket:
+    """Return a socket that listens on an address; raises ``PoolError`` AR-C602 when it is in use."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((address.host, address.port))
+        listening.listen(256)
+    except OSError as error:
+        listening.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PoolError("AR-C602", f"{address} (pages)") from None
+        raise PoolError("AR-A107", f"{address}: {error.strerror}") from None
+    listening.setblocking(False)
+    return listening
+
+
+def _url(settings: Settings, listening: socket.socket) -> str:
+    scheme = "https" if settings.web_tls else "http"
+    host = settings.web.shown_host
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+
+
+def ready_event(pool: PoolInfo) -> str:
+    """Return the line that ``serve --json`` prints first."""
+    return json.dumps(
+        {"schema": "ar.event/1", "event": "ready", "grpc": pool.grpc_address, "web": pool.web_url,
+         "pool": pool.name, "pid": os.getpid()}
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""The gRPC services: who may call, and what a call does."""

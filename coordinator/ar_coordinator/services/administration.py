@@ -1,0 +1,149 @@
+"""Administration: tokens, identities, held experiments; for the operator.
+
+Not here: who is the operator. On the pool's own machine that is whoever can read the data directory.
+"""
+
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ar_coordinator.doorbell import Doorbell
+from ar_coordinator.services.enrolment import is_name
+from ar_coordinator.store import Store
+from ar_core.errors import PoolError
+from ar_core.lifecycle import ExperimentState, Reason
+from ar_core.records import Identity, Role, TokenRecord
+from ar_core.text import one_line
+from ar_core.tokens import JoinToken
+from ar_core.wire import (
+    experiment_to_wire,
+    identity_to_wire,
+    role_from_wire,
+    seconds_from_wire,
+    token_to_wire,
+)
+from ar_proto.v1 import administration_pb2, administration_pb2_grpc
+
+_LIFETIME = 7 * 86_400.0
+_LONGEST = 10 * 365 * 86_400.0
+
+
+class Administration(administration_pb2_grpc.AdministrationServiceServicer):
+    """`AdministrationService`."""
+
+    def __init__(self, store: Store, doorbell: Doorbell, certificate_digest: str) -> None:
+        self._store = store
+        self._doorbell = doorbell
+        self._digest = certificate_digest
+
+    def CreateToken(  # noqa: N802
+        self, request: administration_pb2.CreateTokenRequest, context: Any
+    ) -> administration_pb2.CreateTokenResponse:
+        """Make a token; only the hash of its secret is kept."""
+        lifetime = seconds_from_wire(request.lifetime) if request.HasField("lifetime") else _LIFETIME
+        if not 0 < lifetime <= _LONGEST or not 0 <= request.uses <= 100_000:
+            raise PoolError("AR-A101", "a token has 1 to 100000 uses and expires in the next ten years")
+        if request.contributor and not is_name(request.contributor):
+            raise PoolError("AR-I210", repr(one_line(request.contributor, 60)))
+        secret = secrets.token_hex(16)
+        token = TokenRecord(
+            id=f"t-{secrets.token_hex(4)}",
+            role=role_from_wire(request.role) or Role.WORKER,
+            contributor=request.contributor,
+            uses=request.uses or 1,
+            used=0,
+            expires=datetime.now(UTC) + timedelta(seconds=lifetime),
+        )
+        self._store.identities.add_token(secret, token)
+        self._doorbell.look_around()
+        whole = str(JoinToken(digest=self._digest, secret=secret))
+        return administration_pb2.CreateTokenResponse(token=whole, description=token_to_wire(token))
+
+    def ListTokens(  # noqa: N802
+        self, request: administration_pb2.ListTokensRequest, context: Any
+    ) -> administration_pb2.ListTokensResponse:
+        """List the tokens."""
+        return administration_pb2.ListTokensResponse(
+            tokens=[token_to_wire(token) for token in self._store.identities.tokens()]
+        )
+
+    def RevokeToken(  # noqa: N802
+        self, request: administration_pb2.RevokeTokenRequest, context: Any
+    ) -> administration_pb2.RevokeTokenResponse:
+        """Make a token worthless."""
+        token = self._store.identities.revoke_token(request.id)
+        if token is None:
+            raise PoolError("AR-A108", request.id[:40])
+        self._doorbell.look_around()
+        return administration_pb2.RevokeTokenResponse(token=token_to_wire(token))
+
+    def ListIdentities(  # noqa: N802
+        self, request: administration_pb2.ListIdentitiesRequest, context: Any
+    ) -> administration_pb2.ListIdentitiesResponse:
+        """List the identities."""
+        return administration_pb2.ListIdentitiesResponse(
+            identities=[_status(identity) for identity in self._store.identities.all()]
+        )
+
+    def SetBan(  # noqa: N802
+        self, request: administration_pb2.SetBanRequest, context: Any
+    ) -> administration_pb2.SetBanResponse:
+        """Ban an identity or lift the ban."""
+        wanted = request.identity
+        identity = next((i for i in self._store.identities.all() if wanted in {i.id, i.machine}), None)
+        if identity is None:
+            raise PoolError("AR-A109", wanted[:40])
+        reason = (one_line(request.reason) or "no reason given") if request.banned else None
+        return administration_pb2.SetBanResponse(identity=_status(self._store.identities.set_ban(identity, reason)))
+
+    def ResolveHeld(  # noqa: N802
+        self, request: administration_pb2.ResolveHeldRequest, context: Any
+    ) -> administration_pb2.ResolveHeldResponse:
+        """Release a held experiment into the queue, or refuse it."""
+        if self._store.experiments.get(request.id) is None:
+            raise PoolError("AR-X400", request.id[:40])
+        why = one_line(request.reason)
+        if request.release:
+            moved = self._store.experiments.move(
+                request.id, ExperimentState.HELD, ExperimentState.QUEUED, released=True, reason=None,
+                explanation=f"Released by the operator{': ' + why if why else ''}.", updated=datetime.now(UTC),
+            )  # fmt: skip
+        else:
+            moved = self._store.experiments.move(
+                request.id, ExperimentState.HELD, ExperimentState.REJECTED, reason=Reason.IMPLAUSIBLE,
+                explanation=f"Refused by the operator{': ' + why if why else ''}.", updated=datetime.now(UTC),
+            )  # fmt: skip
+        if not moved:
+            raise PoolError("AR-X404", request.id)
+        self._doorbell.look_around()
+        x = self._store.experiments.get(request.id)
+        if x is None:
+            raise PoolError("AR-X400", request.id[:40])
+        return administration_pb2.ResolveHeldResponse(experiment=experiment_to_wire(x))
+
+    def Requeue(  # noqa: N802
+        self, request: administration_pb2.RequeueRequest, context: Any
+    ) -> administration_pb2.RequeueResponse:
+        """Ring again for what is being verified, and for what waits."""
+        waiting = [request.id] if request.id else self._store.experiments.verifying()
+        for experiment_id in waiting:
+            if self._store.experiments.get(experiment_id) is None:
+                raise PoolError("AR-X400", experiment_id[:40])
+            self._doorbell.look_at_experiment(experiment_id)
+        self._doorbell.look_around()
+        return administration_pb2.RequeueResponse(count=len(waiting))
+
+    def Drain(  # noqa: N802
+        self, request: administration_pb2.DrainRequest, context: Any
+    ) -> administration_pb2.DrainResponse:
+        """Start no further verification until told otherwise; what runs is finished, what comes is queued."""
+        self._store.set_draining(request.drain)
+        if not request.drain:
+            self._doorbell.look_around()
+        return administration_pb2.DrainResponse(draining=self._store.draining())
+
+
+def _status(identity: Identity) -> administration_pb2.IdentityStatus:
+    return administration_pb2.IdentityStatus(
+        identity=identity_to_wire(identity), banned=identity.banned is not None, reason=identity.banned or ""
+    )

@@ -1,0 +1,143 @@
+"""The one place through which every call comes: authenticates, limits, and turns errors into statuses.
+
+Not here: what a call does. Methods of one request run in a thread each, so that they may block on Redis; streams
+run on the event loop.
+"""
+
+import asyncio
+import inspect
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+import redis
+import structlog
+
+from ar_coordinator.services import caller
+from ar_coordinator.services.permissions import ANYBODY, PERMISSIONS
+from ar_coordinator.store import Store
+from ar_core.errors import PoolError
+from ar_core.records import Identity
+
+log = structlog.get_logger("grpc")
+
+_CALLS_A_MINUTE = 1200
+_UNKNOWN_CALLS_A_MINUTE = 120
+
+
+class Gate(grpc.aio.ServerInterceptor):
+    """Authenticates by session token, allows by role, limits by caller, and translates errors."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._rates = Rates()
+
+    async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], details: Any) -> Any:
+        """Wrap the method's handler."""
+        handler = await continuation(details)
+        if handler is None:
+            return None
+        method = str(details.method)
+        if method.startswith("/grpc."):
+            return handler
+        token = _bearer(dict(details.invocation_metadata or ()))
+        return self._wrapped(handler, method, token)
+
+    def _wrapped(self, handler: Any, method: str, token: str) -> Any:
+        async def identify(context: Any) -> Identity | None:
+            identity = await asyncio.to_thread(self._identify, method, token)
+            who = identity.id if identity else str(context.peer()).rpartition(":")[0]
+            self._rates.check(who, _CALLS_A_MINUTE if identity else _UNKNOWN_CALLS_A_MINUTE)
+            return identity
+
+        async def unary(request: Any, context: Any) -> Any:
+            try:
+                caller.current.set(await identify(context))
+                function = handler.unary_unary or handler.stream_unary
+                if inspect.iscoroutinefunction(function):
+                    return await function(request, context)
+                return await asyncio.to_thread(function, request, context)
+            except Exception as error:
+                await _abort(context, method, error)
+
+        async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
+            try:
+                caller.current.set(await identify(context))
+                function = handler.unary_stream or handler.stream_stream
+                async for response in function(request, context):
+                    yield response
+            except Exception as error:
+                await _abort(context, method, error)
+
+        coders = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.unary_unary:
+            return grpc.unary_unary_rpc_method_handler(unary, **coders)
+        if handler.stream_unary:
+            return grpc.stream_unary_rpc_method_handler(unary, **coders)
+        if handler.unary_stream:
+            return grpc.unary_stream_rpc_method_handler(stream, **coders)
+        return grpc.stream_stream_rpc_method_handler(stream, **coders)
+
+    def _identify(self, method: str, token: str) -> Identity | None:
+        """Return who calls, ``None`` where nobody has to be known; raises ``PoolError``."""
+        allowed = PERMISSIONS.get(method)
+        if allowed is None:
+            raise PoolError("AR-I206")
+        if allowed is ANYBODY or not allowed:
+            return None
+        identity = self._store.identities.session(token) if token else None
+        if identity is None:
+            raise PoolError("AR-I201")
+        if identity.banned is not None:
+            raise PoolError("AR-I209", identity.banned)
+        if identity.role not in allowed:
+            raise PoolError("AR-I206", f"you are signed in as {identity.role.value}")
+        return identity
+
+
+class Rates:
+    """Counts calls by caller in windows of a minute, in this process."""
+
+    def __init__(self) -> None:
+        self._window = 0
+        self._counts: dict[str, int] = {}
+
+    def check(self, who: str, limit: int) -> None:
+        """Count one call; raises ``PoolError`` AR-A103 over the limit."""
+        now = time.monotonic()
+        window = int(now // 60)
+        if window != self._window:
+            self._window, self._counts = window, {}
+        self._counts[who] = self._counts.get(who, 0) + 1
+        if self._counts[who] > limit:
+            wait = (window + 1) * 60 - now
+            raise PoolError("AR-A103", f"wait {wait:.0f} s", retry_after=wait)
+
+
+def _bearer(metadata: dict[str, Any]) -> str:
+    value = str(metadata.get("authorization", ""))
+    return value.removeprefix("Bearer ") if value.startswith("Bearer ") else ""
+
+
+async def _abort(context: Any, method: str, error: Exception) -> None:
+    """End the call with the status of the catalogue; what is not in it is internal and goes to the log only."""
+    if isinstance(error, grpc.aio.AbortError):
+        raise error
+    if isinstance(error, redis.exceptions.RedisError):
+        log.warning("redis failed", method=method, error=str(error))
+        error = PoolError("AR-C609", hint="try again in a moment")
+    if not isinstance(error, PoolError):
+        log.exception("call failed", method=method, exc_info=error)
+        error = PoolError("AR-A100")
+    trailing: list[tuple[str, str | bytes]] = [
+        ("ar-code", error.code),
+        ("ar-detail-bin", error.detail.encode()),
+        ("ar-hint-bin", error.hint.encode()),
+    ]
+    if error.retry_after is not None:
+        trailing.append(("ar-retry-after", f"{error.retry_after:.3f}"))
+    await context.abort(getattr(grpc.StatusCode, error.kind.grpc), error.message, tuple(trailing))

@@ -1,0 +1,115 @@
+"""Every key that the pool uses in Redis, in one place; all begin with ``ar:``.
+
+Not here: the types behind them, which the modules that write them document.
+"""
+
+EVENTS = "ar:events"
+"""Stream of what happened: ``kind`` (experiment, problem), ``problem``, ``id``."""
+PROBLEMS = "ar:problems"
+"""Sorted set of problem names by time of publication."""
+QUEUE = "ar:queue"
+"""Sorted set of queued experiments by the order in which they came."""
+VERIFYING = "ar:verifying"
+"""Sorted set of experiments under verification by when the referee is rung for them again (ms)."""
+BATCHES = "ar:batches"
+"""Sorted set of unfinished batches by when they are rung again (ms)."""
+TOKENS = "ar:tokens"
+IDENTITIES = "ar:identities"
+REGISTRY_DIRTY = "ar:registry-dirty"
+"""Set of ``identity:ID`` and ``token:HASH`` that the registry repository does not have yet."""
+META = "ar:meta"
+
+
+def problem(name: str) -> str:
+    """Hash of one problem."""
+    return f"ar:problem:{name}"
+
+
+def contributors(name: str) -> str:
+    """Set of the people who contributed to a problem."""
+    return f"ar:contributors:{name}"
+
+
+def experiment(experiment_id: str) -> str:
+    """Hash of one experiment."""
+    return f"ar:experiment:{experiment_id}"
+
+
+def experiments(name: str, state: str = "") -> str:
+    """Sorted set of a problem's experiments by number, all or those in one state."""
+    return f"ar:experiments:{name}:{state}" if state else f"ar:experiments:{name}"
+
+
+def hashes(name: str, revision: int) -> str:
+    """Hash of content hash to experiment."""
+    return f"ar:hashes:{name}:{revision}"
+
+
+def records(name: str) -> str:
+    """List of a problem's records as JSON, the baseline first."""
+    return f"ar:records:{name}"
+
+
+def points(name: str) -> str:
+    """List of ``number:score`` of everything tried, for the chart."""
+    return f"ar:points:{name}"
+
+
+def ledger_tail(name: str) -> str:
+    """Sorted set of settled experiments that the ledger does not have yet, by ledger number."""
+    return f"ar:ledger:{name}"
+
+
+def standing(name: str, what: str) -> str:
+    """Sorted set of contributors: ``accepted``, ``gain`` or ``experiments``; hash for ``last``."""
+    return f"ar:standing:{name}:{what}"
+
+
+def once(identity: str, key: str) -> str:
+    """What an idempotency key of a caller became."""
+    return f"ar:once:{identity}:{key}"
+
+
+def quota(identity: str, name: str) -> str:
+    """Sorted set of the times of a contributor's proposals to a problem."""
+    return f"ar:quota:{identity}:{name}"
+
+
+def batch(batch_id: str) -> str:
+    """Hash of one batch of pairs."""
+    return f"ar:batch:{batch_id}"
+
+
+def blob(sha256: str) -> str:
+    """String: the bytes of one blob."""
+    return f"ar:blob:{sha256}"
+
+
+def token(secret_hash: str) -> str:
+    """Hash of one token."""
+    return f"ar:token:{secret_hash}"
+
+
+def joined(secret_hash: str) -> str:
+    """Hash of public key to the identity that this token became."""
+    return f"ar:joined:{secret_hash}"
+
+
+def identity(identity_id: str) -> str:
+    """Hash of one identity."""
+    return f"ar:identity:{identity_id}"
+
+
+def name(contributor: str) -> str:
+    """The public key that owns a contributor's name."""
+    return f"ar:name:{contributor.lower()}"
+
+
+def session(token_hash: str) -> str:
+    """The identity of a session."""
+    return f"ar:session:{token_hash}"
+
+
+def challenge(nonce: str) -> str:
+    """The identity that a nonce was made for."""
+    return f"ar:challenge:{nonce}"

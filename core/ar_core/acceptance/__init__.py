@@ -1,0 +1,31 @@
+"""When is an improvement real: rules that turn re-measured pairs of scores into a verdict.
+
+Not here: measuring. Whoever calls brings pairs of candidate and incumbent from the same machine, room and
+seed; a volunteer's claim or a stored score never enters.
+"""
+
+from ar_core.acceptance.betting import BettingProcess, cheapest_accept, decide_betting
+from ar_core.acceptance.decision import Decision, Verdict
+from ar_core.acceptance.exact import decide_exact
+from ar_core.acceptance.false_discovery import strict_level
+from ar_core.acceptance.pairs import Pair
+from ar_core.acceptance.plan import next_batch, publication_pairs
+from ar_core.acceptance.student import interval
+from ar_core.acceptance.window import Window, derive_window, worst_difference
+
+__all__ = [
+    "BettingProcess",
+    "Decision",
+    "Pair",
+    "Verdict",
+    "Window",
+    "cheapest_accept",
+    "decide_betting",
+    "decide_exact",
+    "derive_window",
+    "interval",
+    "next_batch",
+    "publication_pairs",
+    "strict_level",
+    "worst_difference",
+]

@@ -1,0 +1,105 @@
+"""The JSON documents that other programs rely on, made from records; used by the commands and the HTTP API.
+
+Not here: printing them.
+"""
+
+from collections.abc import Sequence
+
+from ar_core.records import Experiment, Finding, LeaderboardRow, ProblemCard
+
+
+def experiment_document(x: Experiment) -> dict[str, object]:
+    """Return the line of ``ar-pool log --json`` for one experiment."""
+    return {
+        "schema": "ar.experiment/1",
+        "id": x.id,
+        "problem": x.problem,
+        "revision": x.revision,
+        "status": x.state.value,
+        "reason": x.reason.value if x.reason else None,
+        "explanation": x.explanation,
+        "worker": x.worker or None,
+        "contributor": x.contributor,
+        "agent": x.agent,
+        "note": x.note,
+        "claimed": x.claimed,
+        "verified": x.verified,
+        "incumbent": x.incumbent,
+        "gain": x.gain,
+        "interval": None if x.gain_low is None or x.gain_high is None else [x.gain_low, x.gain_high],
+        "pairs": x.pairs,
+        "evidence": "exact" if x.exact else x.evidence,
+        "commit": x.commit or None,
+        "parent": x.parent or None,
+        "verifier": x.verifier or None,
+        "feedback": x.feedback or None,
+        "created": x.created.isoformat(),
+        "updated": x.updated.isoformat(),
+    }
+
+
+def proposal_document(x: Experiment) -> dict[str, object]:
+    """Return the document of ``ar-pool propose --json``."""
+    whole = experiment_document(x)
+    keys = ("id", "problem", "status", "reason", "explanation", "claimed", "verified", "incumbent", "gain",
+            "pairs", "evidence", "commit", "feedback")  # fmt: skip
+    return {"schema": "ar.proposal/1", **{key: whole[key] for key in keys}}
+
+
+def problem_document(card: ProblemCard) -> dict[str, object]:
+    """Return the document of ``ar-pool show --json``."""
+    return {
+        "schema": "ar.problem/1",
+        "problem": card.name,
+        "title": card.title,
+        "summary": card.summary,
+        "revision": card.revision,
+        "state": card.state.value,
+        "state_reason": card.state_reason or None,
+        "kind": card.kind,
+        "metric": card.metric,
+        "direction": card.direction,
+        "unit": card.unit,
+        "decimals": card.decimals,
+        "noise": card.noise,
+        "baseline": card.baseline,
+        "best": card.best,
+        "accepted": card.accepted,
+        "experiments": card.experiments,
+        "head": card.head or None,
+        "contributors": card.contributors,
+        "publisher": card.publisher,
+        "mutable": card.mutable_path,
+        "max_bytes": card.max_bytes,
+        "locked_digest": card.locked_digest,
+        "published": card.published.isoformat(),
+        "evaluation_seconds": card.evaluation,
+        "web": card.web,
+        "findings": findings_document(card.findings),
+    }
+
+
+def findings_document(findings: Sequence[Finding]) -> list[dict[str, str]]:
+    """Return the findings of a registration."""
+    return [{"check": f.check, "severity": f.severity, "message": f.message, "fix": f.fix} for f in findings]
+
+
+def leaderboard_document(problem: str | None, rows: Sequence[LeaderboardRow]) -> dict[str, object]:
+    """Return the document of ``ar-pool leaderboard --json``; without a problem, ``gain`` is null."""
+    return {
+        "schema": "ar.leaderboard/1",
+        "problem": problem,
+        "rows": [
+            {
+                "rank": row.rank,
+                "contributor": row.contributor,
+                "accepted": row.accepted,
+                "gain": row.gain,
+                "share": row.share,
+                "experiments": row.experiments,
+                "seconds": row.seconds,
+                "last_accepted": row.last_accepted.isoformat() if row.last_accepted else None,
+            }
+            for row in rows
+        ],
+    }

@@ -1,0 +1,450 @@
+"""Reading ``problem.toml``: every unknown key, wrong type or missing file is a finding that names it.
+
+Not here: what the values mean (``problem``) and whether the baseline scores (``ar_sandbox.registration``).
+"""
+
+import math
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeVar
+
+from ar_core.metric import Direction, MinGain
+from ar_core.paths import path_problem, within
+from ar_core.problem import (
+    MANIFEST_NAME,
+    MAX_MUTABLE_BYTES,
+    Acceptance,
+    BestKnown,
+    Environment,
+    Evaluation,
+    Files,
+    Guard,
+    Kind,
+    Metric,
+    Noise,
+    Problem,
+    Resources,
+    Search,
+)
+from ar_core.quantities import parse_duration, parse_percent, parse_size
+from ar_core.text import one_line
+
+MAX_FILES = 2000
+MAX_BUNDLE_BYTES = 64 * 1024**2
+NAME = re.compile(r"^[a-z0-9-]{3,64}$")
+_METRIC_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_.\-]{0,63}$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestFinding:
+    """One thing wrong with a manifest or its files: where, what, and what was expected."""
+
+    where: str
+    message: str
+    fix: str
+
+
+class ManifestError(ValueError):
+    """A manifest that cannot be read as a problem; carries every finding."""
+
+    def __init__(self, findings: list[ManifestFinding]) -> None:
+        super().__init__("; ".join(f"{f.where}: {f.message}" for f in findings))
+        self.findings = findings
+
+
+_MISSING = object()
+_NO_WORDS: tuple[str, ...] = ()
+_NO_GUARDS: tuple[Guard, ...] = ()
+T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
+
+
+@dataclass
+class _Table:
+    """One TOML table being read: takes keys by type and collects what does not fit."""
+
+    values: Mapping[str, object]
+    where: str
+    findings: list[ManifestFinding]
+    known: set[str] = field(default_factory=set)
+
+    def fail(self, key: str, message: str, fix: str) -> None:
+        where = f"{self.where}.{key}" if self.where and key else self.where or key
+        self.findings.append(ManifestFinding(where=where, message=message, fix=fix))
+
+    def take(self, key: str, read: Callable[[object], T], default: T, *, required: bool = False) -> T:
+        """Return the value of ``key`` as ``read`` gives it, else ``default`` and a finding."""
+        self.known.add(key)
+        value = self.values.get(key, _MISSING)
+        if value is _MISSING:
+            if required:
+                self.fail(key, "is missing", f"add `{key} = …`")
+            return default
+        try:
+            return read(value)
+        except (ValueError, TypeError) as error:
+            self.fail(key, one_line(str(error)), "correct the value")
+            return default
+
+    def table(self, key: str) -> "_Table":
+        """Return the sub-table ``key``, empty when absent."""
+        self.known.add(key)
+        value = self.values.get(key, {})
+        if not isinstance(value, dict):
+            self.fail(key, "is not a table", f"write `[{key}]` and its keys below")
+            value = {}
+        where = f"{self.where}.{key}" if self.where else key
+        return _Table(value, where, self.findings)
+
+    def close(self) -> None:
+        """Report every key that nobody asked for."""
+        for key in self.values:
+            if key not in self.known:
+                near = ", ".join(sorted(self.known))
+                self.fail(key, "is not a known key", f"remove it; known here: {near}")
+
+
+def read_manifest(data: bytes) -> Problem:
+    """Return the problem that ``data`` (a ``problem.toml``) describes; raises ``ManifestError``."""
+    findings: list[ManifestFinding] = []
+    try:
+        values = tomllib.loads(data.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        finding = ManifestFinding(where=MANIFEST_NAME, message=one_line(str(error)), fix="write valid TOML")
+        raise ManifestError([finding]) from None
+    problem = _read_problem(_Table(values, "", findings))
+    if findings:
+        raise ManifestError(findings)
+    return problem
+
+
+def check_files(problem: Problem, files: Mapping[str, bytes]) -> list[ManifestFinding]:
+    """Return what is wrong between the manifest and the files of its folder (path to content)."""
+    findings: list[ManifestFinding] = []
+
+    def fail(where: str, message: str, fix: str) -> None:
+        findings.append(ManifestFinding(where=where, message=message, fix=fix))
+
+    if len(files) > MAX_FILES:
+        fail("files", f"{len(files)} files, at most {MAX_FILES} are allowed", "pack data into fewer files")
+    if sum(map(len, files.values())) > MAX_BUNDLE_BYTES:
+        fail("files", f"more than {MAX_BUNDLE_BYTES >> 20} MiB in all", "make the data smaller")
+    for path in files:
+        trouble = path_problem(path)
+        if trouble is not None:
+            fail(one_line(path), trouble, "rename or remove it")
+    for key, path in (("files.program", problem.files.program), ("files.mutable", problem.files.mutable)):
+        if path not in files:
+            fail(key, f"{path} is not in the folder", "create the file or correct the key")
+        elif problem.is_hidden(path):
+            fail(key, f"{path} is hidden as well", "keep it out of files.hidden")
+    for key, entries in (("files.locked", problem.files.locked), ("files.hidden", problem.files.hidden)):
+        for entry in entries:
+            if not any(within(path, entry) for path in files):
+                fail(key, f"{entry} is not in the folder", "create it or remove it from the list")
+    if any(within(problem.files.mutable, entry) for entry in problem.files.locked):
+        fail(
+            "files.mutable",
+            f"{problem.files.mutable} is locked as well",
+            "one file is mutable, the others locked",
+        )
+    mutable = files.get(problem.files.mutable)
+    if mutable is not None and len(mutable) > problem.files.max_bytes:
+        fail(
+            "files.max_bytes", f"{problem.files.mutable} already has {len(mutable)} bytes", "raise the limit"
+        )
+    requirements = problem.environment.requirements
+    if requirements and requirements not in files:
+        fail(
+            "environment.requirements",
+            f"{requirements} is not in the folder",
+            "create the file or remove the key",
+        )
+    return findings
+
+
+def _read_problem(top: _Table) -> Problem:
+    name = top.take("name", _name, "", required=True)
+    title = top.take("title", _text, "", required=True)
+    summary = top.take("summary", _text, "")
+    licence = top.take("licence", _text, "")
+    tags = top.take("tags", _texts, _NO_WORDS)
+    files = _read_files(top.table("files"))
+    metric = _read_metric(top.table("metric"))
+    evaluation = _read_evaluation(top.table("evaluation"))
+    resources = _read_resources(top.table("resources"))
+    environment = _read_environment(top.table("environment"))
+    acceptance = _read_acceptance(top.table("acceptance"))
+    search = _read_search(top.table("search"))
+    top.close()
+    return Problem(
+        name=name, title=title, summary=summary, licence=licence, tags=tags, files=files, metric=metric,
+        evaluation=evaluation, resources=resources, environment=environment, acceptance=acceptance, search=search,
+    )  # fmt: skip
+
+
+def _read_files(table: _Table) -> Files:
+    files = Files(
+        program=table.take("program", _path, "", required=True),
+        mutable=table.take("mutable", _path, "", required=True),
+        locked=table.take("locked", _paths, _NO_WORDS),
+        hidden=table.take("hidden", _paths, _NO_WORDS),
+        max_bytes=table.take("max_bytes", parse_size, MAX_MUTABLE_BYTES),
+    )
+    if not 1 <= files.max_bytes <= MAX_MUTABLE_BYTES:
+        table.fail("max_bytes", f"{files.max_bytes} is outside 1 … {MAX_MUTABLE_BYTES}", "at most 256 KiB")
+    if len(files.hidden) > 1:
+        table.fail("hidden", "names more than one folder", "put the hidden files into one folder")
+    if files.program and files.program == files.mutable:
+        table.fail("mutable", "is the program as well", "the mutable file is a file of its own")
+    if files.mutable == MANIFEST_NAME:
+        table.fail("mutable", f"{MANIFEST_NAME} cannot be the mutable file", "name the file that may change")
+    table.close()
+    return files
+
+
+def _read_metric(table: _Table) -> Metric:
+    bounds = table.take("range", _pair, None)
+    best_known: BestKnown | None = None
+    if "best_known" in table.values:
+        best = table.table("best_known")
+        value = best.take("value", _number, 0.0, required=True)
+        source, date = best.take("source", _text, ""), best.take("date", _text, "")
+        best_known = BestKnown(
+            value=value, source=source, date=date, decimals=_printed_decimals(best.values.get("value"))
+        )
+        best.close()
+    metric = Metric(
+        name=table.take("name", _metric_name, "score", required=True),
+        direction=table.take("direction", _direction, Direction.MAXIMIZE, required=True),
+        unit=table.take("unit", _text, ""),
+        low=bounds[0] if bounds else None,
+        high=bounds[1] if bounds else None,
+        decimals=table.take("decimals", _whole(0, 17), 6),
+        best_known=best_known,
+    )
+    table.close()
+    return metric
+
+
+def _read_evaluation(table: _Table) -> Evaluation:
+    kind = table.take("kind", _kind, Kind.DATA, required=True)
+    budget = table.take("time_budget", _positive_duration, 60.0, required=True)
+    needs_run = kind is not Kind.DATA
+    evaluation = Evaluation(
+        kind=kind,
+        score=table.take("score", _command, _NO_WORDS, required=kind is not Kind.INPROCESS),
+        run=table.take("run", _command, _NO_WORDS, required=needs_run),
+        time_budget=budget,
+        score_timeout=table.take("score_timeout", _positive_duration, budget),
+    )
+    if kind is Kind.DATA and evaluation.run:
+        table.fail("run", "is for artifact and service only", 'remove it, or set kind = "artifact"')
+    table.close()
+    return evaluation
+
+
+def _read_resources(table: _Table) -> Resources:
+    address_space = table.take("address_space", _address_space, True)
+    resources = Resources(
+        cpus=table.take("cpus", _whole(1, 1024), 1),
+        memory=table.take("memory", _at_least(parse_size, 16 * 1024**2, "16MiB"), 1024**3),
+        disk=table.take("disk", _at_least(parse_size, 64 * 1024, "64KiB"), 64 * 1024**2),
+        processes=table.take("processes", _whole(1, 4096), 64),
+        gpus=table.take("gpus", _whole(0, 64), 0),
+        limit_address_space=address_space,
+    )
+    table.close()
+    return resources
+
+
+def _read_environment(table: _Table) -> Environment:
+    environment = Environment(
+        python=table.take("python", _text, ">=3.11"),
+        requirements=table.take("requirements", _path, ""),
+        system=table.take("system", _texts, _NO_WORDS),
+    )
+    table.close()
+    return environment
+
+
+def _read_acceptance(table: _Table) -> Acceptance:
+    acceptance = Acceptance(
+        noise=table.take("noise", _noise, Noise.NONE),
+        min_gain=table.take("min_gain", _gain, MinGain()),
+        window=table.take("window", _pair, None),
+        max_pairs=table.take("max_pairs", _whole(1, 10_000), 200),
+        guards=table.take("guards", _guards, _NO_GUARDS),
+        max_plausible_gain=table.take("max_plausible_gain", _gain, None),
+    )
+    if acceptance.window and acceptance.noise is not Noise.SEED:
+        table.fail("window", 'is for noise = "seed" only', "remove it")
+    table.close()
+    return acceptance
+
+
+def _read_search(table: _Table) -> Search:
+    search = Search(
+        policy=table.take("policy", _policy, "champion"),
+        tune=table.take("tune", _texts, _NO_WORDS),
+        lease=table.take("lease", _positive_duration, 300.0),
+    )
+    table.close()
+    return search
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not text; write it in quotes")
+    return one_line(value, limit=1000)
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or len(value) > 100:
+        raise TypeError("is not a list of texts")
+    return tuple(_text(item) for item in value)
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not NAME.match(value):
+        raise ValueError(f"{value!r} is not a name of 3 to 64 characters out of a-z, 0-9 and -")
+    return value
+
+
+def _metric_name(value: object) -> str:
+    if not isinstance(value, str) or not _METRIC_NAME.match(value):
+        raise ValueError(f"{value!r} is not a metric's name (letters, digits, _ . -)")
+    return value
+
+
+def _path(value: object) -> str:
+    path = _text(value)
+    trouble = path_problem(path.rstrip("/") if path != "/" else path)
+    if trouble is not None:
+        raise ValueError(f"{path!r}: {trouble}")
+    return path
+
+
+def _paths(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or len(value) > MAX_FILES:
+        raise TypeError("is not a list of paths")
+    return tuple(_path(item) for item in value)
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise TypeError(f"{value!r} is not a finite number")
+    return float(value)
+
+
+def _pair(value: object) -> tuple[float, float] | None:
+    if not isinstance(value, list) or len(value) != 2:
+        raise TypeError(f"{value!r} is not two numbers like [0.0, 1.0]")
+    low, high = _number(value[0]), _number(value[1])
+    if low >= high:
+        raise ValueError(f"the lower end {low:g} is not below the upper end {high:g}")
+    return low, high
+
+
+def _whole(low: int, high: int) -> Callable[[object], int]:
+    def read(value: object) -> int:
+        if type(value) is not int or not low <= value <= high:
+            raise ValueError(f"{value!r} is not a whole number from {low} to {high}")
+        return value
+
+    return read
+
+
+def _at_least(parse: Callable[[object], int], low: int, shown: str) -> Callable[[object], int]:
+    def read(value: object) -> int:
+        number = parse(value)
+        if number < low:
+            raise ValueError(f"{value!r} is below {shown}")
+        return number
+
+    return read
+
+
+def _positive_duration(value: object) -> float:
+    seconds = parse_duration(value)
+    if not 0.05 <= seconds <= 86400:
+        raise ValueError(f"{value!r} is outside 50ms … 24h")
+    return seconds
+
+
+def _direction(value: object) -> Direction:
+    return Direction.parse(_text(value))
+
+
+def _kind(value: object) -> Kind:
+    return _one_of(Kind, value)
+
+
+def _noise(value: object) -> Noise:
+    return _one_of(Noise, value)
+
+
+def _one_of(choices: type[E], value: object) -> E:
+    try:
+        return choices(str(value))
+    except ValueError:
+        raise ValueError(f"{value!r} is not one of {', '.join(c.value for c in choices)}") from None
+
+
+def _policy(value: object) -> str:
+    text = _text(value)
+    if text not in {"champion", "greedy", "islands", "root"}:
+        raise ValueError(f"{text!r} is not one of champion, greedy, islands, root")
+    return text
+
+
+def _command(value: object) -> tuple[str, ...]:
+    words = _texts(value)
+    if not words or not words[0]:
+        raise ValueError('is empty; write a list like ["python", "score.py"]')
+    return words
+
+
+def _gain(value: object) -> MinGain:
+    if isinstance(value, str):
+        return MinGain(value=parse_percent(value), relative=True)
+    number = _number(value)
+    if number < 0:
+        raise ValueError(f"{number:g} is below 0")
+    return MinGain(value=number)
+
+
+def _address_space(value: object) -> bool:
+    if value != "unlimited":
+        raise ValueError(f'{value!r} is not "unlimited"; leave the key out for the usual limit')
+    return False
+
+
+def _guards(value: object) -> tuple[Guard, ...]:
+    if not isinstance(value, list) or len(value) > 16:
+        raise TypeError('is not a list like [{ metric = "size_bytes", max_regression = "20%" }]')
+    return tuple(_guard(item) for item in value)
+
+
+def _guard(value: object) -> Guard:
+    if not isinstance(value, dict) or not {"metric", "max_regression"} <= set(value):
+        raise ValueError("a guard has metric and max_regression")
+    unknown = set(value) - {"metric", "max_regression", "direction"}
+    if unknown:
+        raise ValueError(f"a guard has no key {min(unknown)!r}")
+    return Guard(
+        metric=_metric_name(value["metric"]),
+        max_regression=parse_percent(value["max_regression"]),
+        direction=Direction.parse(_text(value.get("direction", "minimize"))),
+    )
+
+
+def _printed_decimals(value: object) -> int:
+    if type(value) is not float:
+        return 0
+    mantissa, _, exponent = repr(value).partition("e")
+    decimals = len(mantissa.partition(".")[2]) - (int(exponent) if exponent else 0)
+    return max(0, decimals)

@@ -1,0 +1,135 @@
+"""What the pool remembers and shows, as values: experiments, problems, identities, tokens, standings.
+
+Not here: where they are kept, and how they cross the wire (``wire``) or become JSON (``documents``).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from ar_core.lifecycle import ExperimentState, ProblemState, Reason
+
+
+class Role(StrEnum):
+    """What an identity may do."""
+
+    WORKER = "worker"
+    PUBLISHER = "publisher"
+    VERIFIER = "verifier"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """A machine or person that redeemed a token."""
+
+    id: str
+    role: Role
+    contributor: str
+    machine: str
+    joined: datetime
+    public_key: bytes = b""
+    banned: str | None = None
+    """Why it is banned; ``None`` when it is not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRecord:
+    """A join token without its secret."""
+
+    id: str
+    role: Role
+    contributor: str
+    uses: int
+    used: int
+    expires: datetime
+    revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """One tried version of a mutable file and what became of it; scores in the metric's unit."""
+
+    id: str
+    problem: str
+    revision: int
+    state: ExperimentState
+    reason: Reason | None = None
+    explanation: str = ""
+    worker: str = ""
+    contributor: str = ""
+    agent: str = "hand"
+    note: str = ""
+    claimed: float | None = None
+    verified: float | None = None
+    incumbent: float | None = None
+    gain: float | None = None
+    gain_low: float | None = None
+    gain_high: float | None = None
+    pairs: int = 0
+    evidence: float | None = None
+    exact: bool = False
+    commit: str = ""
+    parent: str = ""
+    blob: str = ""
+    verifier: str = ""
+    feedback: str = ""
+    created: datetime
+    updated: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that a problem's registration found; an error refuses the problem."""
+
+    check: str
+    severity: Literal["info", "warning", "error"]
+    message: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemCard:
+    """A published problem and how far it has come; scores in the metric's unit, evaluation in seconds."""
+
+    name: str
+    title: str
+    summary: str
+    revision: int
+    state: ProblemState
+    state_reason: str = ""
+    kind: str
+    metric: str
+    direction: str
+    unit: str = ""
+    decimals: int = 6
+    noise: str = "none"
+    baseline: float | None = None
+    best: float | None = None
+    accepted: int = 0
+    experiments: int = 0
+    head: str = ""
+    contributors: int = 0
+    publisher: str = ""
+    findings: tuple[Finding, ...] = ()
+    web: str = ""
+    mutable_path: str = ""
+    max_bytes: int = 0
+    locked_digest: str = ""
+    published: datetime
+    evaluation: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaderboardRow:
+    """One contributor's verified contributions; ``seconds`` are donated evaluation time."""
+
+    rank: int
+    contributor: str
+    accepted: int
+    gain: float | None
+    share: float
+    experiments: int
+    seconds: float = 0.0
+    last_accepted: datetime | None = None
