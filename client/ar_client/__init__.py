@@ -5,5 +5,5 @@ Not here: donating a machine (``ar_worker``), and the pool itself (``ar_coordina
 
 import os
 
-# gRPC writes log lines to stderr, between what a person or a program reads there; it looks at this when it is imported.
+# gRPC writes log lines to stderr, between what a person or a program reads there; it looks when it is imported.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")

@@ -100,7 +100,6 @@ def answer(connection: Connection, queue: str, name: str, listed: Mapping[str, C
         connection=connection.raw,
         serializer=JSONSerializer,
         job_class=ListedJob,
-        prepare_for_work=False,
     )
     worker.work(logging_level="WARNING")
 

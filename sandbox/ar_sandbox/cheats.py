@@ -52,9 +52,10 @@ def fake_score(problem: Problem) -> str:
 
 
 def _files(problem: Problem, baseline: bytes) -> Iterator[Cheat]:
+    deep = min(_NESTED, problem.files.max_bytes // 2)
     yield Cheat(name="an empty file", content=b"")
     yield Cheat(name="a fake score as the file", content=fake_score(problem).encode())
-    yield Cheat(name="deeply nested brackets", content=b"[" * _NESTED + b"]" * _NESTED)
+    yield Cheat(name="deeply nested brackets", content=b"[" * deep + b"]" * deep)
     yield Cheat(name="one letter up to the size limit", content=b"a" * problem.files.max_bytes)
     text = baseline.decode(errors="replace")
     for name, value in _IMPOSSIBLE.items():
@@ -65,9 +66,10 @@ def _files(problem: Problem, baseline: bytes) -> Iterator[Cheat]:
 
 def _programs(problem: Problem) -> Iterator[Cheat]:
     score = fake_score(problem)
+    say = "os.write(1, score)\nos.write(2, score)\nos._exit(0)\n"
     yield Cheat(
         name="a program that prints a fake score and exits",
-        content=f"import os\nos.write(1, {score.encode()!r})\nos.write(2, {score.encode()!r})\nos._exit(0)\n".encode(),
+        content=f"import os\nscore = {score.encode()!r}\n{say}".encode(),
     )
     yield Cheat(name="a program that does nothing", content=b"pass\n")
     yield Cheat(

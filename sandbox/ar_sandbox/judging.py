@@ -17,6 +17,7 @@ ALPHA = 0.005
 """The error probability of one verdict, by default (see the acceptance rules)."""
 SPREADS = 4.0
 """How many standard deviations a single run may be off before it counts as better."""
+_NEVER = 10**9
 _WINDOW_SPREADS, _WINDOW_GAINS, _BET = 6.0, 20.0, 0.9
 
 
@@ -76,8 +77,11 @@ def min_gain(problem: Problem, seen: NoiseReport, seconds: float, report: Findin
     minutes = pairs * 2 * seconds / 60
     cost = f"a gain of {gain:g} needs about {pairs} pairs, {minutes:.1f} minutes of a verifier"
     if pairs > acceptance.max_pairs:
+        cost += f", more than max_pairs = {acceptance.max_pairs}"
+        visible = visible_gain(acceptance.max_pairs, least, math.sqrt(2) * seen.sd, width + least)
         fix = "raise min_gain or max_pairs, or average over more cases in the scorer"
-        report.add("min_gain", "warning", f"{cost}, more than max_pairs = {acceptance.max_pairs}", fix)
+        cost += f"; that many show gains from about {visible:.2g}"
+        report.add("min_gain", "warning", cost, fix)
     elif least == 0:
         fix = f"set acceptance.min_gain, for example {seen.sd / 2:.2g}"
         report.add("min_gain", "warning", f"min_gain is 0 where scores vary by {seen.sd:g}; {cost}", fix)
@@ -92,9 +96,26 @@ def pairs_needed(mean: float, sd: float, reach: float, alpha: float = ALPHA) -> 
     Ramdas, "Estimating means of bounded random variables by betting" (2024).
     """
     second = sd * sd + mean * mean
+    if second == 0 or mean / second * mean == 0:
+        return _NEVER
     bet = min(mean / second, _BET / reach)
     growth = bet * mean - bet * bet * second / 2
-    return math.ceil(math.log(1 / alpha) / growth) + 1
+    return min(_NEVER, math.ceil(math.log(1 / alpha) / growth) + 1)
+
+
+def visible_gain(pairs: int, least: float, sd: float, reach: float) -> float:
+    """Return roughly the smallest gain that ``pairs`` pairs can show, in the metric's unit.
+
+    ``least`` is the smallest gain that counts; ``sd`` and ``reach`` as in ``pairs_needed``.
+    """
+    low, high = 0.0, 64 * (sd + reach)
+    for _ in range(60):
+        middle = (low + high) / 2
+        if pairs_needed(middle, sd, reach) > pairs:
+            low = middle
+        else:
+            high = middle
+    return least + high
 
 
 def baseline(problem: Problem, seen: NoiseReport, report: Findings) -> None:

@@ -74,6 +74,10 @@ class Machine:
 def _fix(said: str) -> str:
     """Return what to do about a first room that could not be made, by what bubblewrap or the kernel said."""
     low = said.lower()
+    if "unknown option" in low:
+        return (
+            "this bubblewrap is older than 0.8: install a newer one (Debian 12, Ubuntu 24.04 and Fedora 38 have it)"
+        )
     if "uid map" in low or "apparmor" in low:
         return (
             "Ubuntu keeps programs from making user namespaces: allow it for bwrap with an AppArmor profile "

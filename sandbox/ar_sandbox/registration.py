@@ -205,6 +205,9 @@ class _Measuring:
         result = self._evaluate(cheat.content, 0)
         if result.outcome is not Outcome.OK or result.score is None:
             return
+        guards = self.problem.acceptance.guards
+        if not all(judging.guard_holds(guard, result.secondary, noise.secondary) for guard in guards):
+            return
         gain = improvement(self.problem.metric.direction, result.score, noise.mean)
         if gain > judging.SPREADS * noise.sd:
             said = f"{cheat.name} scores {result.score!r}, better than the baseline's {noise.mean!r}"

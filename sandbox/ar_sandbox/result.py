@@ -51,7 +51,8 @@ class RunSeeds:
 class Result:
     """One evaluation.
 
-    ``seconds`` is the candidate's timed interval: of ``score`` for data, of ``run`` for artifact. ``score`` is a number exactly when ``outcome`` is ``OK``; ``feedback`` is what the next attempt may read.
+    ``seconds`` is the candidate's timed interval: of ``score`` for data, of ``run`` for artifact. ``score`` is a
+    number exactly when ``outcome`` is ``OK``; ``feedback`` is what the next attempt may read.
     """
 
     outcome: Outcome

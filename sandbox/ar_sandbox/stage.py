@@ -27,7 +27,7 @@ from ar_sandbox.policy import OUT_INODES
 _MOUNT_POINTS = ("/mnt", "/media", "/srv", "/opt", "/run")
 _PATIENCE = 15.0
 """Seconds that a step of the keeper may take on a loaded machine."""
-_FAREWELL = 2.0
+_FAREWELL = 5.0
 _KEEPER = """
 set -e
 at=$1
@@ -107,7 +107,7 @@ class Stage:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path, dir_fd=self.root)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with open(os.open(path, flags, 0o444, dir_fd=self.root), "wb") as file:
+        with os.fdopen(os.open(path, flags, 0o444, dir_fd=self.root), "wb") as file:
             file.write(data)
             os.fchmod(file.fileno(), 0o444)
 
@@ -120,7 +120,8 @@ class Stage:
 
     def read(self, path: str) -> bytes:
         """Return the content of a file of the stage."""
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.root), "rb") as file:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(path, flags, dir_fd=self.root), "rb") as file:
             return file.read()
 
     @contextlib.contextmanager

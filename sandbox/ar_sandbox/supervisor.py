@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -233,14 +234,14 @@ class Room:
 
     def _kill(self) -> bool:
         """Kill every process of the room and reap; return whether one is left."""
-        self._close("link")  # a room that is still being made never becomes its command
+        # A room that is still being made never becomes its command without these, but ends. Bubblewrap must not be
+        # killed before that: its other half would wait for it for ever.
+        self._close("link", "words out", "filter out", *_OF_THE_ROOM)
         if self._monitor is None:
             return False
         if self._init is not None:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._init[1], signal.SIGKILL)
-        elif self._monitor.poll() is None:
-            self._monitor.kill()
         try:
             self._monitor.wait(timeout=_DEATH_PATIENCE)
         except subprocess.TimeoutExpired:
@@ -274,7 +275,6 @@ class Room:
         """End what still runs, and wait until nothing of it is left; then let go of everything."""
         try:
             self._kill()
-            self._close("words out", "filter out", *_OF_THE_ROOM)
             self._drain()
         finally:
             if self._init is not None:
@@ -309,7 +309,6 @@ def _gone(handle: int, patience: float) -> bool:
 
 def _parent(pid: int) -> int:
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[1])
+        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
     except OSError:
         return -1

@@ -63,7 +63,7 @@ class MemoryWatcher:
 
     def _sum(self, measure: Callable[[int, str], int]) -> int:
         total = 0
-        for name in os.listdir(self._proc):
+        for name in os.listdir(self._proc):  # noqa: PTH208 - a descriptor has no Path
             if name.isdigit():
                 with contextlib.suppress(OSError):
                     total += measure(self._proc, name)

@@ -6,10 +6,12 @@ import os
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+
 from ar_core.manifest import read_manifest
 from ar_sandbox.bwrap import Bind
 from ar_sandbox.machine import TRIAL_LIMITS
@@ -30,7 +32,7 @@ def sandbox() -> Sandbox:
 def _nothing_left() -> Iterator[None]:
     """Whatever a room leaves behind becomes a child of this process, and fails the test."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    files = set(os.listdir("/proc/self/fd"))
+    files = set(Path("/proc/self/fd").iterdir())
     yield
     left = psutil.Process().children(recursive=True)
     for process in left:
@@ -38,7 +40,7 @@ def _nothing_left() -> Iterator[None]:
         if process.status() == psutil.STATUS_ZOMBIE:
             os.waitpid(process.pid, 0)
     assert [process for process in left if process.is_running()] == []
-    assert len(set(os.listdir("/proc/self/fd")) - files) <= 1, "a descriptor was left open"
+    assert len(set(Path("/proc/self/fd").iterdir()) - files) <= 1, "a descriptor was left open"
 
 
 MANIFEST = """
@@ -87,7 +89,7 @@ class Folder:
             mutable=self.mutable, hidden='"hidden/"' if self.hidden else "", kind=self.kind, budget=self.budget,
             evaluation=run, memory=self.memory, disk=self.disk, processes=self.processes, more=self.more,
         )  # fmt: skip
-        files = {
+        return {
             "problem.toml": manifest.encode(),
             "program.md": b"# A problem\n",
             "score.py": textwrap.dedent(self.score).encode(),
@@ -95,7 +97,6 @@ class Folder:
             **{f"hidden/{name}": text.encode() for name, text in self.hidden.items()},
             **self.others,
         }
-        return files
 
     def prepared(self, *, with_hidden: bool = True) -> PreparedProblem:
         files = self.files()

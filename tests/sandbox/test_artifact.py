@@ -1,6 +1,7 @@
 """Kind artifact: the candidate's room is dead before the scorer's begins, and only plain files cross."""
 
 import pytest
+
 from ar_core.errors import PoolError
 from ar_sandbox.rooms import Outcome, RunSeeds
 

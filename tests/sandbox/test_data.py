@@ -1,9 +1,10 @@
 """Kind data: the scorer reads the candidate, and only its own number counts."""
 
 import pytest
+
 from ar_core.lifecycle import Reason
-from ar_sandbox.rooms import Outcome, RunSeeds, Sandbox
 from ar_sandbox.policy import Caps
+from ar_sandbox.rooms import Outcome, RunSeeds, Sandbox
 
 
 def test_score_and_secondary(score):
@@ -172,3 +173,14 @@ def test_changed_locked_file_is_infrastructure(sandbox, folder):
         result = opened.evaluate(b"", RunSeeds(run=1, scorer=1))
     assert result.outcome is Outcome.INFRASTRUCTURE
     assert result.score is None
+
+
+def test_an_oversize_candidate_is_no_score(score):
+    result = score("print('x: 1')", b"a" * (256 * 1024 + 1))
+    assert result.outcome is Outcome.PROTOCOL
+    assert "262144" in result.feedback
+
+
+def test_the_largest_candidate(train):
+    result = train("open(__import__('os').environ['AR_OUT'] + '/r', 'w').write('2')\n".ljust(256 * 1024, "#"))
+    assert result.outcome is Outcome.OK, result.feedback

@@ -5,6 +5,7 @@ import shutil
 import stat
 
 import pytest
+
 from ar_core.errors import Exit, PoolError
 from ar_sandbox.environment import base_interpreter, satisfies
 from ar_sandbox.rooms import Grade, Sandbox

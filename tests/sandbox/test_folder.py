@@ -3,6 +3,7 @@
 import os
 
 import pytest
+
 from ar_core.errors import PoolError
 from ar_core.manifest import MAX_FILES
 from ar_sandbox.registration import load_folder

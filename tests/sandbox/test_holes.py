@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from ar_sandbox.environment import base_interpreter
 from ar_sandbox.machine import TRIAL_LIMITS
 from ar_sandbox.policy import MIB
@@ -72,7 +73,7 @@ def test_3_nothing_else_is_writable(seen):
         print(json.dumps(bad))
         """
     )
-    assert [folder for folder in found if folder not in {"/dev/pts"}] == []
+    assert found == []
 
 
 def test_4_no_user_namespace(seen):
@@ -89,7 +90,7 @@ def test_4_no_user_namespace(seen):
 
 def test_4_other_namespaces(seen):
     names = ("user", "mnt", "pid", "net", "ipc", "uts")
-    here = {name: os.readlink(f"/proc/self/ns/{name}") for name in names}
+    here = {name: str(Path(f"/proc/self/ns/{name}").readlink()) for name in names}
     there = seen("print(json.dumps({n: os.readlink(f'/proc/self/ns/{n}') for n in sys.argv[1:]}))", *names)
     assert all(here[name] != there[name] for name in names)
 
@@ -124,9 +125,8 @@ def test_5_outside_the_room_it_is_nobody_too(sandbox, folder):
     owners = []
 
     def look(_room: str) -> None:
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            if b"unmistakable" in path.read_bytes():
-                owners.append(path.stat().st_uid)
+        commands = Path("/proc").glob("[0-9]*/cmdline")
+        owners.extend(path.stat().st_uid for path in commands if b"unmistakable" in path.read_bytes())
 
     made = folder(score="import time; time.sleep(0.3); print('x: 1')", more="")
     files = made.files()

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from ar_sandbox.machine import TRIAL_LIMITS
 from ar_sandbox.policy import MIB
 from ar_sandbox.rooms import Outcome

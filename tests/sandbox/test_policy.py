@@ -1,9 +1,10 @@
 """The smaller of wish and cap, whatever the two are."""
 
-from ar_core.problem import Resources
-from ar_sandbox.policy import ADDRESS_SPACE_SLACK, Caps, environment, limits
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ar_core.problem import Resources
+from ar_sandbox.policy import ADDRESS_SPACE_SLACK, Caps, environment, limits
 
 SIZES = st.integers(1, 2**50)
 OPTIONAL = st.none() | SIZES

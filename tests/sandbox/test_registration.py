@@ -3,15 +3,16 @@
 import itertools
 
 import pytest
-from ar_core.metric import Direction, read_score
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ar_core.manifest import read_manifest
+from ar_core.metric import Direction, read_score
 from ar_sandbox import judging
 from ar_sandbox.cheats import cheats, fake_score
 from ar_sandbox.registration import register, report_from_json, report_to_json
 from ar_sandbox.report import Registration
 from ar_sandbox.rooms import RunSeeds
-from hypothesis import given
-from hypothesis import strategies as st
 
 HONEST = """
 import json, math, os, sys

@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 
 import pytest
+
 from ar_sandbox import seccomp
 
 HEADERS = {

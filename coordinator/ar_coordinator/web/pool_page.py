@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ar_coordinator.web.site import Site
+from ar_coordinator.web.sparkline import sparkline
 
 _LEADERS, _RECENT = 10, 8
 
@@ -21,7 +22,7 @@ def routes(site: Site) -> list[Route]:
             request,
             "pool.html",
             summary=site.read.pool(),
-            cards=cards,
+            cards=[(card, sparkline(site.read.records(card.name))) for card in cards],
             by_name={card.name: card for card in cards},
             rows=site.read.leaderboard(None, "accepted", _LEADERS),
             recent=site.read.recent(_RECENT),

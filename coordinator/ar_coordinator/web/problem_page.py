@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ar_coordinator.web.history import steps
+from ar_coordinator.web.prose import prose
 from ar_coordinator.web.site import Site
 from ar_core.acceptance.betting import DEFAULT_ALPHA
 from ar_core.errors import PoolError
@@ -29,7 +30,7 @@ def routes(site: Site) -> list[Route]:
             "problem.html",
             card=card,
             manifest=_manifest(site, name),
-            program=site.read.program(name),
+            program=prose(site.read.program(name)),
             steps=list(reversed(history))[:_RECORDS],
             records=len(history),
             recent=recent,

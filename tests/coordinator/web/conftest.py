@@ -1,10 +1,13 @@
 """A real pool for the pages to show: embedded Redis, git repositories, and experiments of every state."""
 
 import asyncio
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import msgspec
@@ -30,8 +33,9 @@ PROBLEMS = Path(__file__).resolve().parents[3] / "problems"
 IDENTITY = PoolIdentity(name="Riverside Pool", key=PrivateKey(raw=bytes(range(32))))
 START = datetime(2026, 3, 2, 9, 14, 5, tzinfo=UTC)
 SECRET = b"bytes that wait for their verdict"
-HOSTILE = "<script>alert(1)</script> \x1b[31mred\x1b[0m \u202egnp.exe\u202c \u200b&amp; \"quoted\" 'single' \ufffe\U000e0041"
-ESCAPE, OVERRIDE = "\x1b", "\u202e"
+HOSTILE = (
+    "<script>alert(1)</script> \x1b[31mred\x1b[0m \u202egnp.exe\u202c \u200b&amp; \"double\" 'single'\ufffe\U000e0041"
+)
 
 
 class Visitor:
@@ -41,15 +45,34 @@ class Visitor:
         self.app = app
 
     def get(self, address: str, *, method: str = "GET", **headers: str) -> httpx.Response:
-        """Ask for one address; ``if_none_match`` becomes ``If-None-Match``."""
+        """Ask for one address exactly as written; ``if_none_match`` becomes ``If-None-Match``."""
+        raw, _, query = address.partition("?")
+        scope = {
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
+            "path": unquote(raw), "raw_path": raw.encode(), "query_string": query.encode(), "root_path": "",
+            "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
+            "client": ("192.0.2.1", 40000), "server": ("pool.invalid", 80),
+        }  # fmt: skip
+        return asyncio.run(self._ask(scope))
 
-        async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://pool.invalid") as client:
-                names = {name.replace("_", "-"): value for name, value in headers.items()}
-                return await client.request(method, address, headers=names)
+    async def _ask(self, scope: dict[str, Any]) -> httpx.Response:
+        requests = [{"type": "http.request", "body": b"", "more_body": False}]
+        messages: list[MutableMapping[str, Any]] = []
 
-        return asyncio.run(ask())
+        async def receive() -> MutableMapping[str, Any]:
+            if not requests:
+                await asyncio.Event().wait()
+            return requests.pop()
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            messages.append(message)
+
+        with contextlib.suppress(Exception):
+            # What fails is answered first and raised then, for the server's log.
+            await self.app(scope, receive, send)
+        headers = [(name.decode(), value.decode()) for name, value in messages[0]["headers"]]
+        body = b"".join(message.get("body", b"") for message in messages[1:])
+        return httpx.Response(messages[0]["status"], headers=headers, content=body)
 
 
 @dataclass
@@ -84,8 +107,9 @@ class Pool:
         problem = read_manifest(files["problem.toml"])
         when, locked = self.now(), "5e1f" * 16
         card = ProblemCard(
-            name=problem.name, title=problem.title, summary=problem.summary, revision=1, state=ProblemState.REGISTERING,
-            kind=problem.evaluation.kind.value, metric=problem.metric.name, direction=problem.metric.direction.value,
+            name=problem.name, title=problem.title, summary=problem.summary, revision=1,
+            state=ProblemState.REGISTERING, kind=problem.evaluation.kind.value, metric=problem.metric.name,
+            direction=problem.metric.direction.value,
             unit=problem.metric.unit, decimals=problem.metric.decimals, noise=problem.acceptance.noise.value,
             publisher="ada", mutable_path=problem.files.mutable, max_bytes=problem.files.max_bytes,
             locked_digest=locked, published=when,
@@ -143,9 +167,7 @@ class Pool:
         if gain is not None and half is not None:
             changes |= {"gain_low": gain - half, "gain_high": gain + half}
         if after is not ExperimentState.ACCEPTED:
-            assert self.store.experiments.move(
-                x_id, ExperimentState.VERIFYING, after, attempt=attempt, **changes
-            )
+            assert self.store.experiments.move(x_id, ExperimentState.VERIFYING, after, attempt=attempt, **changes)
             return
         assert score is not None
         assert incumbent is not None
@@ -194,9 +216,7 @@ def make_pool(folder: Path, url: str, web: str = "https://pool.example") -> Pool
         return ProblemRepository(folder / "git" / f"{name}.git", IDENTITY) if path(name) else None
 
     read = ReadModel(store, repository, web)
-    info = PoolInfo(
-        name=IDENTITY.name, grpc_address="pool.example:7443", web_url=web, certificate_digest="9a" * 32
-    )
+    info = PoolInfo(name=IDENTITY.name, grpc_address="pool.example:7443", web_url=web, certificate_digest="9a" * 32)
     signers = allowed_signers_line(IDENTITY.key.public, "pool@pool.invalid")
     app = create_app(read, info, path, lambda: signers)
     return Pool(store, folder, read, Visitor(app))
@@ -244,10 +264,14 @@ def fill(pool: Pool) -> None:
     steps = [("Hinge loss to cross-entropy", 1.4123), ("Momentum 0.9", 1.1207), ("One hidden layer of 24", 0.8349)]
     best = 2.2041
     for index, (note, score) in enumerate(steps):
-        x_id = pool.propose(reader, f"# {note}\n".encode(), note, who="erin", claimed=score - 0.03, agent="anthropic:m")
+        x_id = pool.propose(
+            reader, f"# {note}\n".encode(), note, who="erin", claimed=score - 0.03, agent="anthropic:m"
+        )
         pool.settle(x_id, accepted, score=score, incumbent=best + 0.01, pairs=16, evidence=212.5 + index, half=0.0412)
         best = score
-        x_id = pool.propose(reader, f"# worse {index}\n".encode(), f"Batch size {2**index}", who="bertha", claimed=best)
+        x_id = pool.propose(
+            reader, f"# worse {index}\n".encode(), f"Batch size {2**index}", who="bertha", claimed=best
+        )
         pool.settle(x_id, rejected, score=best + 0.05, incumbent=best, pairs=60, evidence=0.4, half=0.06,
                     reason=Reason.INCONCLUSIVE)  # fmt: skip
     pool.settle(pool.propose(reader, b"# now\n", "Cosine schedule", who="erin", claimed=0.79), verifying)
@@ -257,6 +281,12 @@ def fill(pool: Pool) -> None:
         "bin-packing", ProblemState.OPEN, ProblemState.PAUSED,
         state_reason="The baseline did not repeat its score; its publisher was told.",
     )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def secret() -> bytes:
+    """The bytes of the one claim in ``filled`` that still waits for its verdict."""
+    return SECRET
 
 
 @pytest.fixture(scope="session")
@@ -287,3 +317,9 @@ def empty(tmp_path: Path) -> Iterator[Pool]:
     yield pool
     pool.store.connection.close()
     server.stop()
+
+
+@pytest.fixture
+def unreachable(tmp_path: Path) -> Visitor:
+    """The pages of a pool whose Redis is gone."""
+    return make_pool(tmp_path, f"unix://{tmp_path}/nobody.sock").visitor

@@ -1,0 +1,181 @@
+"""Fixtures for tests of the whole: a real pool as its own processes, and the commands as people run them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+_READY_SECONDS = 60
+_COMMAND_SECONDS = 120
+
+
+class Finished:
+    """A command that ended: exit code, output, and its output as JSON."""
+
+    def __init__(self, process: "subprocess.CompletedProcess[str]") -> None:
+        self.code = process.returncode
+        self.out = process.stdout
+        self.err = process.stderr
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The one JSON document on stdout."""
+        return json.loads(self.out)
+
+    @property
+    def documents(self) -> list[dict[str, Any]]:
+        """NDJSON on stdout."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def error(self) -> dict[str, str]:
+        """The error document on stderr."""
+        return json.loads(self.err.splitlines()[-1])["error"]
+
+    def __repr__(self) -> str:
+        return f"exit {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
+
+
+def run_command(package: str, *arguments: str, home: Path | None = None, seconds: float = _COMMAND_SECONDS) -> Finished:
+    """Run ``ar-pool`` (``ar_client``) or ``ar-coordinator`` (``ar_coordinator``) as its own process."""
+    environment = {**os.environ, "NO_COLOR": "1", "AR_HOME": str(home or "/nonexistent")}
+    environment.pop("AR_DEBUG", None)
+    code = f"from {package}.main import main; main()"
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, env=environment, check=False)
+    return Finished(done)
+
+
+class RunningPool:
+    """``ar-coordinator serve`` in a data directory, on free ports; may be killed and started again."""
+
+    def __init__(self, directory: Path, *options: str) -> None:
+        self.directory = directory
+        self.log = directory.parent / f"{directory.name}.log"
+        self._options = options
+        self._process: subprocess.Popen[str] | None = None
+        self.grpc = self.web = ""
+
+    def start(self) -> "RunningPool":
+        """Start and wait for the ready event. The first free ports are kept over restarts."""
+        grpc, web = self.grpc or "127.0.0.1:0", self.web.removeprefix("http://") or "127.0.0.1:0"
+        code = "from ar_coordinator.main import main; main()"
+        command = [sys.executable, "-c", code, "serve", "--data", str(self.directory), "--grpc", grpc, "--web", web,
+                   "--json", *self._options]  # fmt: skip
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=self.log.open("a"), text=True, start_new_session=True
+        )
+        # A line that never comes ends with the process: readline returns then.
+        alarm = threading.Timer(_READY_SECONDS, self._process.kill)
+        alarm.start()
+        line = self._process.stdout.readline() if self._process.stdout else ""
+        alarm.cancel()
+        assert line, f"the pool did not start:\n{self.log.read_text()[-4000:]}"
+        event = json.loads(line)
+        self.grpc, self.web = event["grpc"], event["web"]
+        return self
+
+    @property
+    def pid(self) -> int:
+        """The process of ``serve``."""
+        assert self._process is not None
+        return self._process.pid
+
+    def kill(self) -> None:
+        """``kill -9``, of ``serve`` only."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit code."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        code = self._process.wait(timeout=20)
+        if self._process.stdout:
+            self._process.stdout.close()
+        return code
+
+    def coordinator(self, *arguments: str) -> Finished:
+        """Run an operator's command on this pool."""
+        return run_command("ar_coordinator", *arguments, "--data", str(self.directory))
+
+    def token(self, role: str = "publisher", *options: str) -> str:
+        """Return a new token."""
+        done = self.coordinator("tokens", "new", "--role", role, "--json", *options)
+        assert done.code == 0, done
+        return str(done.document["token"])
+
+    def person(self, home: Path, name: str, role: str = "publisher") -> "Person":
+        """Sign somebody in."""
+        person = Person(home)
+        extra = ["--contributor"] if role == "worker" else []
+        done = person.pool("login", self.grpc, "--token", self.token(role), "--name", name, *extra)
+        assert done.code == 0, done
+        return person
+
+
+class Person:
+    """Somebody with an ``AR_HOME`` of their own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def pool(self, *arguments: str, seconds: float = _COMMAND_SECONDS) -> Finished:
+        """Run ``ar-pool``."""
+        return run_command("ar_client", *arguments, home=self.home, seconds=seconds)
+
+    def publish(self, folder: Path) -> dict[str, Any]:
+        """Publish a problem that is to be accepted; returns the document."""
+        done = self.pool("publish", str(folder), "--json")
+        assert done.code == 0, done
+        return done.document
+
+    def propose(self, problem: str, file: Path, *options: str) -> Finished:
+        """Propose a file."""
+        return self.pool("propose", problem, "--file", str(file), "--json", *options)
+
+    def log(self, problem: str) -> list[dict[str, Any]]:
+        """Return every experiment, newest first."""
+        return self.pool("log", problem, "--json", "--limit", "1000").documents
+
+
+@pytest.fixture(scope="session")
+def problems() -> Path:
+    """The problems that ship with the project."""
+    return ROOT / "problems"
+
+
+@pytest.fixture(scope="session")
+def candidates() -> Path:
+    """Files to propose, by problem."""
+    return ROOT / "tests" / "problems" / "candidates"
+
+
+@pytest.fixture(scope="module")
+def start_pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., RunningPool]]:
+    """Start pools that end with the module."""
+    with ExitStack() as stack:
+
+        def start(*options: str) -> RunningPool:
+            running = RunningPool(tmp_path_factory.mktemp("pool") / "data", *options)
+            stack.callback(running.stop)
+            return running.start()
+
+        yield start
+
+
+@pytest.fixture
+def command() -> Callable[..., Finished]:
+    """Run a command of a package without a pool."""
+    return run_command
