@@ -71,9 +71,10 @@ class RunningPool:
         code = "from ar_coordinator.main import main; main()"
         command = [sys.executable, "-c", code, "serve", "--data", str(self.directory), "--grpc", grpc, "--web", web,
                    "--json", *self._options]  # fmt: skip
-        self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=self.log.open("a"), text=True, start_new_session=True
-        )
+        with self.log.open("a") as log:
+            self._process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+            )
         # A line that never comes ends with the process: readline returns then.
         alarm = threading.Timer(_READY_SECONDS, self._process.kill)
         alarm.start()
@@ -94,17 +95,21 @@ class RunningPool:
         """``kill -9``, of ``serve`` only."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait()
+        self._ended()
+
+    def _ended(self) -> int:
+        assert self._process is not None
+        code = self._process.wait(timeout=20)
+        if self._process.stdout:
+            self._process.stdout.close()
+        return code
 
     def stop(self) -> int:
         """SIGTERM; returns the exit code."""
         assert self._process is not None
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-        code = self._process.wait(timeout=20)
-        if self._process.stdout:
-            self._process.stdout.close()
-        return code
+        return self._ended()
 
     def coordinator(self, *arguments: str) -> Finished:
         """Run an operator's command on this pool."""

@@ -6,10 +6,12 @@ Not here: what is called (``pool``).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import grpc
 
+from ar_client.apart import Apart
 from ar_client.failure import is_unauthenticated
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ class Calls:
     def __init__(self, session: Session | None, explain: Callable[[grpc.RpcError], PoolError]) -> None:
         self._session = session
         self._explain = explain
+        self._apart = Apart()
 
     def unary(self, method: grpc.UnaryUnaryMultiCallable[Q, R], request: Q, *, seconds: float = CALL_SECONDS) -> R:
         """Return the answer to one request."""
@@ -47,31 +50,30 @@ class Calls:
         renewed = False
         while True:
             metadata = self._metadata(renew=renewed)
-            call = method(request, metadata=metadata, timeout=seconds)
+            call = self._apart(partial(method, request, metadata=metadata, timeout=seconds))
             answered = False
             try:
-                for message in call:
+                while (message := self._apart(partial(next, call, None))) is not None:
                     answered = True
                     yield message
+                return
             except grpc.RpcError as error:
                 if not self._may_renew(error) or (renewed and not answered):
                     raise self._explain(error) from None
                 renewed = True
-            else:
-                return
             finally:
                 call.cancel()
 
     def _twice(self, call: Callable[[Metadata], T]) -> T:
         metadata = self._metadata()
         try:
-            return call(metadata)
+            return self._apart(partial(call, metadata))
         except grpc.RpcError as error:
             if not self._may_renew(error):
                 raise self._explain(error) from None
         metadata = self._metadata(renew=True)
         try:
-            return call(metadata)
+            return self._apart(partial(call, metadata))
         except grpc.RpcError as error:
             raise self._explain(error) from None
 
@@ -82,7 +84,7 @@ class Calls:
         if self._session is None:
             return ()
         try:
-            token = self._session.renew() if renew else self._session.token()
+            token = self._apart(self._session.renew if renew else self._session.token)
         except grpc.RpcError as error:
             raise self._explain(error) from None
         return (("authorization", f"Bearer {token}"),)

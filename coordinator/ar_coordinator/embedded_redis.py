@@ -79,7 +79,8 @@ class EmbeddedRedis:
         """End a server that a killed pool left behind: by its recorded pid, if it is truly ours."""
         with contextlib.suppress(OSError, ValueError, psutil.Error):
             process = psutil.Process(int(self._pid_file.read_text()))
-            if str(self.directory) in " ".join(process.cmdline()):
+            # Its working directory tells: the server rewrites its command line.
+            if Path(process.cwd()) == self.directory:
                 process.send_signal(signal.SIGTERM)
                 process.wait(timeout=10)
         for name in ("redis.pid", "redis.sock"):

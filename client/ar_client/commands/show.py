@@ -29,6 +29,7 @@ def show(name: str, output: Output) -> int:
         since = gain_since_baseline(card)
         return score(card.best, card) + (f" ({gain(since, card)} since the baseline)" if since else "")
 
+    people = "1 contributor" if card.contributors == 1 else f"{card.contributors:,} contributors"
     state = card.state.value + (f": {card.state_reason}" if card.state_reason else "")
     output.data(f"{one_line(card.name)} – {one_line(card.title)}")
     output.fields(
@@ -38,7 +39,7 @@ def show(name: str, output: Output) -> int:
             ("metric", f"{card.metric}, {card.direction}, noise {card.noise}, kind {card.kind}"),
             ("baseline", score(card.baseline, card)),
             ("best", best(card)),
-            ("accepted", f"{card.accepted:,} of {card.experiments:,} tried, by {card.contributors:,} contributors"),
+            ("accepted", f"{card.accepted:,} of {card.experiments:,} tried, by {people}"),
             ("file", f"{card.mutable_path}, at most {card.max_bytes:,} bytes"),
             ("publisher", card.publisher),
             ("head", card.head),
