@@ -51,8 +51,8 @@ def check_bundle(files: Mapping[str, bytes]) -> Problem:
     return problem
 
 
-def take_in(store: Store, doorbell: Doorbell, key: bytes, files: dict[str, bytes], publisher: Identity) -> str:
-    """Store an uploaded folder durably as the next revision and start its registration; return its name.
+def take_in(store: Store, doorbell: Doorbell, key: bytes, files: dict[str, bytes], publisher: Identity) -> tuple[str, int]:
+    """Store an uploaded folder durably as the next revision and start its registration; return its name and number.
 
     A later revision keeps the best version so far as its mutable file: it becomes the new baseline. Raises
     ``PoolError`` when the folder is no problem, or the name belongs to somebody else.
@@ -82,7 +82,7 @@ def take_in(store: Store, doorbell: Doorbell, key: bytes, files: dict[str, bytes
     if word == "registering":
         raise PoolError("AR-P307", problem.name)
     order_registration(store, doorbell, key, problem, revision, blobs)
-    return problem.name
+    return problem.name, revision
 
 
 def order_registration(
@@ -168,7 +168,8 @@ class Opener:
         digest = digest_files(problem.locked_files(contents))
         deterministic = problem.acceptance.noise is Noise.NONE
         mean = result.baseline if deterministic or result.mean is None else result.mean
-        score = Score(value=_number(mean), unit=problem.metric.unit, n=result.n, interval=result.interval)
+        interval = None if deterministic else result.interval
+        score = Score(value=_number(mean), unit=problem.metric.unit, n=result.n, interval=interval)
         publication = Publication(problem=problem.name, revision=revision, score=score, locked_digest=digest)
         when = datetime.now(UTC)
         head = self._commit(problem, revision, contents, publication, fields.get("publisher", ""), when)

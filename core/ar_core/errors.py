@@ -42,7 +42,7 @@ class ErrorKind:
 
 _ROWS = (
     # Anybody
-    ErrorKind("AR-A100", "INTERNAL", 500, Exit.UNEXPECTED, "Something went wrong inside the pool.",
+    ErrorKind("AR-A100", "INTERNAL", 500, Exit.UNEXPECTED, "Something went wrong.",
               "try again; if it stays, tell the pool's operator the time and this code"),
     ErrorKind("AR-A101", "INVALID_ARGUMENT", 400, Exit.USAGE, "The request does not make sense.",
               "see `--help` for what is expected"),

@@ -62,8 +62,9 @@ class Publishing(publishing_pb2_grpc.PublishingServiceServicer):
         return await anyio.to_thread.run_sync(self._take_in, contents, publisher)
 
     def _take_in(self, files: dict[str, bytes], publisher: Identity) -> publishing_pb2.PublishResponse:
-        name = take_in(self._store, self._doorbell, self._seed_key, files, publisher)
-        return publishing_pb2.PublishResponse(problem=problem_to_wire(self._read.existing(name)))
+        name, revision = take_in(self._store, self._doorbell, self._seed_key, files, publisher)
+        card = replace(self._read.existing(name), revision=revision, state=ProblemState.REGISTERING, findings=())
+        return publishing_pb2.PublishResponse(problem=problem_to_wire(card))
 
     def SetState(  # noqa: N802
         self, request: publishing_pb2.SetStateRequest, context: Any

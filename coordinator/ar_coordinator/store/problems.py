@@ -43,7 +43,12 @@ if fresh then
   redis.call('HSETNX', key, 'experiments', 0)
   redis.call('ZADD', 'ar:problems', ARGV[3], ARGV[1])
   for i = 5, #ARGV, 2 do redis.call('HSET', key, ARGV[i], ARGV[i + 1]) end
+else
+  -- What an earlier attempt was refused for says nothing about this one.
+  redis.call('HSET', key, 'findings', '[]')
+  if now[1] == 'open' then redis.call('HSET', key, 'state_reason', '') end
 end
+redis.call('DEL', key .. ':next')
 redis.call('HSET', key, 'registering', revision)
 for i = 5, #ARGV, 2 do redis.call('HSET', key .. ':next', ARGV[i], ARGV[i + 1]) end
 redis.call('XADD', 'ar:events', 'MAXLEN', '~', 20000, '*', 'kind', 'problem', 'problem', ARGV[1], 'id', '')

@@ -307,7 +307,7 @@ class OpenSessionRequest(_message.Message):
     nonce: _builtins.bytes
     """The nonce of the challenge."""
     signature: _builtins.bytes
-    """Ed25519 signature over the domain "session" and the nonce, 64 bytes."""
+    """Ed25519 signature over the domain "session-challenge" and the nonce, 64 bytes."""
     def __init__(
         self,
         *,
