@@ -45,7 +45,9 @@ class Finished:
         return f"exit {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
 
 
-def run_command(package: str, *arguments: str, home: Path | None = None, seconds: float = _COMMAND_SECONDS) -> Finished:
+def run_command(
+    package: str, *arguments: str, home: Path | None = None, seconds: float = _COMMAND_SECONDS
+) -> Finished:
     """Run ``ar-pool`` (``ar_client``) or ``ar-coordinator`` (``ar_coordinator``) as its own process."""
     environment = {**os.environ, "NO_COLOR": "1", "AR_HOME": str(home or "/nonexistent")}
     environment.pop("AR_DEBUG", None)

@@ -51,7 +51,9 @@ def check_bundle(files: Mapping[str, bytes]) -> Problem:
     return problem
 
 
-def take_in(store: Store, doorbell: Doorbell, key: bytes, files: dict[str, bytes], publisher: Identity) -> tuple[str, int]:
+def take_in(
+    store: Store, doorbell: Doorbell, key: bytes, files: dict[str, bytes], publisher: Identity
+) -> tuple[str, int]:
     """Store an uploaded folder durably as the next revision and start its registration; return its name and number.
 
     A later revision keeps the best version so far as its mutable file: it becomes the new baseline. Raises

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
-from ar_core.metric import Direction, MinGain
+from ar_core.metric import METRIC_NAME, Direction, MinGain
 from ar_core.paths import path_problem, within
 from ar_core.problem import (
     MANIFEST_NAME,
@@ -29,13 +29,12 @@ from ar_core.problem import (
     Resources,
     Search,
 )
-from ar_core.quantities import parse_duration, parse_percent, parse_size
-from ar_core.text import one_line
+from ar_core.quantities import as_float, parse_duration, parse_percent, parse_size
+from ar_core.text import is_bidirectional, is_control, is_hidden, one_line
 
 MAX_FILES = 2000
 MAX_BUNDLE_BYTES = 64 * 1024**2
-NAME = re.compile(r"^[a-z0-9-]{3,64}$")
-_METRIC_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_.\-]{0,63}$")
+NAME = re.compile(r"^[a-z0-9-]{3,64}\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +71,7 @@ class _Table:
     known: set[str] = field(default_factory=set)
 
     def fail(self, key: str, message: str, fix: str) -> None:
+        key = one_line(key)
         where = f"{self.where}.{key}" if self.where and key else self.where or key
         self.findings.append(ManifestFinding(where=where, message=message, fix=fix))
 
@@ -107,12 +107,24 @@ class _Table:
                 self.fail(key, "is not a known key", f"remove it; known here: {near}")
 
 
+class _Printed(float):
+    """A number that remembers how it was printed: ``2.50`` has two decimals."""
+
+    def __new__(cls, text: str) -> "_Printed":
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    text: str
+
+
 def read_manifest(data: bytes) -> Problem:
     """Return the problem that ``data`` (a ``problem.toml``) describes; raises ``ManifestError``."""
     findings: list[ManifestFinding] = []
     try:
-        values = tomllib.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        # ValueError: not UTF-8, not TOML, or a number with more digits than Python reads.
+        values = tomllib.loads(data.decode("utf-8"), parse_float=_Printed)
+    except (ValueError, RecursionError) as error:
         finding = ManifestFinding(where=MANIFEST_NAME, message=one_line(str(error)), fix="write valid TOML")
         raise ManifestError([finding]) from None
     problem = _read_problem(_Table(values, "", findings))
@@ -136,6 +148,8 @@ def check_files(problem: Problem, files: Mapping[str, bytes]) -> list[ManifestFi
         trouble = path_problem(path)
         if trouble is not None:
             fail(one_line(path), trouble, "rename or remove it")
+        elif any(parent in files for parent in _folders_of(path)):
+            fail(one_line(path), "lies below a path that is a file", "rename or remove one of them")
     for key, path in (("files.program", problem.files.program), ("files.mutable", problem.files.mutable)):
         if path not in files:
             fail(key, f"{path} is not in the folder", "create the file or correct the key")
@@ -145,6 +159,9 @@ def check_files(problem: Problem, files: Mapping[str, bytes]) -> list[ManifestFi
         for entry in entries:
             if not any(within(path, entry) for path in files):
                 fail(key, f"{entry} is not in the folder", "create it or remove it from the list")
+    for entry in problem.files.hidden:
+        if entry.rstrip("/") in files:
+            fail("files.hidden", f"{entry} is a file", "name a folder that holds the hidden files")
     if any(within(problem.files.mutable, entry) for entry in problem.files.locked):
         fail(
             "files.mutable",
@@ -156,19 +173,22 @@ def check_files(problem: Problem, files: Mapping[str, bytes]) -> list[ManifestFi
         fail(
             "files.max_bytes", f"{problem.files.mutable} already has {len(mutable)} bytes", "raise the limit"
         )
-    requirements = problem.environment.requirements
+    requirements, where = problem.environment.requirements, "environment.requirements"
     if requirements and requirements not in files:
-        fail(
-            "environment.requirements",
-            f"{requirements} is not in the folder",
-            "create the file or remove the key",
-        )
+        fail(where, f"{requirements} is not in the folder", "create the file or remove the key")
+    elif requirements and not problem.is_locked(requirements):
+        fail(where, f"{requirements} is mutable or hidden", "name a file that every machine gets as it is")
     return findings
+
+
+def _folders_of(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:n]) for n in range(1, len(parts))]
 
 
 def _read_problem(top: _Table) -> Problem:
     name = top.take("name", _name, "", required=True)
-    title = top.take("title", _text, "", required=True)
+    title = top.take("title", _title, "", required=True)
     summary = top.take("summary", _text, "")
     licence = top.take("licence", _text, "")
     tags = top.take("tags", _texts, _NO_WORDS)
@@ -308,6 +328,13 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(_text(item) for item in value)
 
 
+def _title(value: object) -> str:
+    text = _text(value)
+    if not text:
+        raise ValueError("is empty")
+    return text
+
+
 def _name(value: object) -> str:
     if not isinstance(value, str) or not NAME.match(value):
         raise ValueError(f"{value!r} is not a name of 3 to 64 characters out of a-z, 0-9 and -")
@@ -315,13 +342,16 @@ def _name(value: object) -> str:
 
 
 def _metric_name(value: object) -> str:
-    if not isinstance(value, str) or not _METRIC_NAME.match(value):
+    if not isinstance(value, str) or not METRIC_NAME.fullmatch(value):
         raise ValueError(f"{value!r} is not a metric's name (letters, digits, _ . -)")
     return value
 
 
 def _path(value: object) -> str:
-    path = _text(value)
+    # As written: what is invisible in a path is refused, not dropped.
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not text; write it in quotes")
+    path = value
     trouble = path_problem(path.rstrip("/") if path != "/" else path)
     if trouble is not None:
         raise ValueError(f"{path!r}: {trouble}")
@@ -335,9 +365,12 @@ def _paths(value: object) -> tuple[str, ...]:
 
 
 def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{value!r} is not a finite number")
-    return float(value)
+    number = as_float(value)
+    if not math.isfinite(number):
+        raise ValueError("is not a finite number")
+    return number
 
 
 def _pair(value: object) -> tuple[float, float] | None:
@@ -401,8 +434,17 @@ def _policy(value: object) -> str:
     return text
 
 
+def _word(value: object) -> str:
+    """Return one word of a command as written, spaces and line ends included."""
+    if not isinstance(value, str) or len(value) > 4096:
+        raise TypeError("is not a list of texts of at most 4096 characters")
+    if any(is_control(c) or is_bidirectional(c) or is_hidden(c) for c in value):
+        raise ValueError(f"{ascii(value)} has a control or invisible character")
+    return value
+
+
 def _command(value: object) -> tuple[str, ...]:
-    words = _texts(value)
+    words = tuple(_word(item) for item in value) if isinstance(value, list) and len(value) <= 100 else ()
     if not words or not words[0]:
         raise ValueError('is empty; write a list like ["python", "score.py"]')
     return words
@@ -443,8 +485,8 @@ def _guard(value: object) -> Guard:
 
 
 def _printed_decimals(value: object) -> int:
-    if type(value) is not float:
+    if not isinstance(value, _Printed):
         return 0
-    mantissa, _, exponent = repr(value).partition("e")
+    mantissa, _, exponent = value.text.lower().replace("_", "").partition("e")
     decimals = len(mantissa.partition(".")[2]) - (int(exponent) if exponent else 0)
     return max(0, decimals)

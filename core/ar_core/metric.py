@@ -15,8 +15,9 @@ MAX_FEEDBACK_LINES = 20
 MAX_SECONDARY_METRICS = 32
 
 _GENERIC_NAMES = ("score", "combined_score")
+METRIC_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,63}")
 _LINE = re.compile(r"^\s*(?:METRIC\s+)?([A-Za-z_][A-Za-z0-9_.\-]{0,63})\s*[:=]\s*(\S+)\s*$")
-_NUMBER = re.compile(r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$")
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 class Direction(StrEnum):
@@ -104,7 +105,7 @@ def read_score(stdout: str, name: str, low: float | None = None, high: float | N
 
 
 def _number_or_text(text: str) -> object:
-    return float(text) if _NUMBER.match(text) else text
+    return float(text) if _NUMBER.fullmatch(text) else text
 
 
 def _json_object(line: str) -> dict[str, object]:

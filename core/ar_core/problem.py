@@ -165,7 +165,7 @@ class Problem:
         """Tell whether the file at ``path`` is shipped read-only and pinned."""
         if path == self.files.mutable or self.is_hidden(path):
             return False
-        if path in {MANIFEST_NAME, self.files.program} or not self.files.locked:
+        if path in {MANIFEST_NAME, self.files.program, self.environment.requirements} or not self.files.locked:
             return True
         return any(within(path, entry) for entry in self.files.locked)
 

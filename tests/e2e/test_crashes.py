@@ -5,6 +5,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -155,11 +156,15 @@ def test_every_acknowledged_proposal_gets_its_verdict(
     pool: Any, candidates: Path, tmp_path: Path, kill: Callable[[Any], None]
 ) -> None:
     ids = propose(pool, PROBLEM, dictionaries(candidates, 8))
-    noise = propose(pool, NOISY, [(candidates / NOISY / "faster.py").read_bytes() + f"# {secrets.token_hex(4)}\n".encode()])
-    ids_by_state = lambda: [x.state for x in read(pool, ids + noise)]  # noqa: E731
-    wait_for(lambda: ExperimentState.VERIFYING in ids_by_state())
+    unique = f"# {secrets.token_hex(4)}\n".encode()
+    noise = propose(pool, NOISY, [(candidates / NOISY / "faster.py").read_bytes() + unique])
+
+    def states() -> list[ExperimentState]:
+        return [x.state for x in read(pool, ids + noise)]
+
+    wait_for(lambda: ExperimentState.VERIFYING in states())
     kill(pool)
-    wait_for(lambda: all(state in SETTLED for state in ids_by_state()))
+    wait_for(lambda: all(state in SETTLED for state in states()))
     check_agreement(pool, tmp_path, PROBLEM, ids)
     check_agreement(pool, tmp_path, NOISY, noise)
 
@@ -171,6 +176,6 @@ def test_killed_again_and_again(pool: Any, candidates: Path, tmp_path: Path) -> 
         ids += propose(pool, PROBLEM, dictionaries(candidates, 5))
         threading.Event().wait(secrets.randbelow(300) / 1000)
         kill(pool)
-        wait_for(lambda: read(pool, ids[:1]))
+        wait_for(partial(read, pool, ids[:1]))
     wait_for(lambda: all(x.state in SETTLED for x in read(pool, ids)))
     check_agreement(pool, tmp_path, PROBLEM, ids)

@@ -3,6 +3,7 @@
 Not here: measuring them. `Propose` answers when the proposal is durable; the verdict comes later.
 """
 
+import asyncio
 import math
 import re
 import secrets
@@ -10,8 +11,6 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
-
-import anyio.to_thread
 
 from ar_coordinator.doorbell import Doorbell
 from ar_coordinator.opening import take_in
@@ -59,7 +58,7 @@ class Publishing(publishing_pb2_grpc.PublishingServiceServicer):
                 )  # fmt: skip
         publisher = caller()
         contents = {path: bytes(data) for path, data in files.items()}
-        return await anyio.to_thread.run_sync(self._take_in, contents, publisher)
+        return await asyncio.to_thread(self._take_in, contents, publisher)
 
     def _take_in(self, files: dict[str, bytes], publisher: Identity) -> publishing_pb2.PublishResponse:
         name, revision = take_in(self._store, self._doorbell, self._seed_key, files, publisher)

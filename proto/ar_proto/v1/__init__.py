@@ -1,0 +1,1 @@
+"""Version 1 of the protocol: edit the .proto files, then `make proto`."""
