@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -117,6 +119,19 @@ class RunningPool:
         """Run an operator's command on this pool."""
         return run_command("ar_coordinator", *arguments, "--data", str(self.directory))
 
+    def wait_until_it_answers(self, seconds: float = 30) -> None:
+        """Wait until the pool can read its records, as its health page says."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                urllib.request.urlopen(f"{self.web}/healthz", timeout=5).close()
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise AssertionError(f"the pool does not answer: {error}") from None
+                threading.Event().wait(0.05)
+            else:
+                return
+
     def token(self, role: str = "publisher", *options: str) -> str:
         """Return a new token."""
         done = self.coordinator("tokens", "new", "--role", role, "--json", *options)
@@ -176,6 +191,20 @@ def start_pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
 
         def start(*options: str) -> RunningPool:
             running = RunningPool(tmp_path_factory.mktemp("pool") / "data", *options)
+            stack.callback(running.stop)
+            return running.start()
+
+        yield start
+
+
+@pytest.fixture
+def pool_at() -> Iterator[Callable[[Path], RunningPool]]:
+    """Start a pool in a given directory, which ends with the test."""
+    with ExitStack() as stack:
+
+        def start(directory: Path) -> RunningPool:
+            running = RunningPool(directory)
+            running.log = directory.parent.parent / "pool.log"
             stack.callback(running.stop)
             return running.start()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ar_core.errors import PoolError
 
-_ADDRESS = re.compile(r"^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$")
+_ADDRESS = re.compile(r"^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):([0-9]{1,5})$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,4 +44,14 @@ def parse_address(text: str) -> Address:
     match = _ADDRESS.match(text.strip())
     if match is None or int(match.group(3)) > 65535:
         raise PoolError("AR-A107", repr(text[:80]))
+    if match.group(1) and not _is_ipv6(match.group(1)):
+        raise PoolError("AR-A107", repr(text[:80]))
     return Address(match.group(1) or match.group(2), int(match.group(3)))
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True

@@ -51,10 +51,14 @@ class Child:
         loop = asyncio.get_running_loop()
         while not self._stopping:
             begun = loop.time()
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL
-            )
-            code = await self._process.wait()
+            code: int | str
+            try:
+                self._process = await asyncio.create_subprocess_exec(
+                    *self._command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL
+                )
+                code = await self._process.wait()
+            except OSError as error:  # no memory or no process to be had now; later perhaps
+                code = str(error)
             if self._stopping:
                 return
             log.warning("process ended, starting it again", process=self.name, code=code)

@@ -3,9 +3,11 @@
 Not here: what the files mean to those who read them.
 """
 
+import errno
 import fcntl
 import json
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +17,9 @@ from ar_core.errors import PoolError
 
 SCHEMA = 1
 _VERSION_FILE = "pool.json"
+_OURS = frozenset({"keys", "git", "blobs", "redis", "run", "lock", "lost+found"})
+"""What an interrupted start may have left; the last is what a fresh file system brings along."""
+_HALF_WRITTEN = f".{_VERSION_FILE}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +90,7 @@ class DataDirectory:
         try:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
             leftovers = [p.name for p in self.root.iterdir()]
-            ours = {"keys", "git", "blobs", "redis", "run", "lock"}
-            foreign = sorted(set(leftovers) - ours)
+            foreign = sorted(name for name in leftovers if name not in _OURS and not name.startswith(_HALF_WRITTEN))
             if foreign:
                 raise PoolError("AR-C607", f"{self.root} is not empty (it has {foreign[0]})")
             self.root.chmod(0o700)
@@ -119,7 +123,8 @@ class DataDirectory:
         except OSError:
             return False
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Shared: two who ask at the same time are no pool to each other.
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
         finally:
@@ -128,9 +133,10 @@ class DataDirectory:
 
 
 def write_atomically(path: Path, text: str | bytes, mode: int = 0o600) -> None:
-    """Replace ``path`` in one step: readers see the old content or the new, also after a crash."""
+    """Replace ``path`` durably in one step: readers see the old content or the new, also after a crash."""
     data = text.encode() if isinstance(text, str) else text
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    # Threads too may write the same file at the same time, each its own half of it.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -138,13 +144,23 @@ def write_atomically(path: Path, text: str | bytes, mode: int = 0o600) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        _sync_folder(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
+def _sync_folder(folder: Path) -> None:
+    """Make a new name survive a power failure, which syncing the file alone does not."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def cannot_write(path: Path, error: OSError) -> PoolError:
     """Return the error for a folder that cannot be written, a full disk apart from the rest."""
-    if error.errno == 28:  # ENOSPC
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return PoolError("AR-C605", str(path))
     return PoolError("AR-C607", f"{path}: {error.strerror or error}")

@@ -80,6 +80,23 @@ class ListedJob(Job):
             raise UnknownBellError(f"no function {name!r} is on the list")
         return self.listed[name]
 
+    # RQ would import whatever function a job names to be told how it ended; ours never name one.
+
+    @property
+    def success_callback(self) -> None:
+        """Return nothing to call."""
+        return
+
+    @property
+    def failure_callback(self) -> None:
+        """Return nothing to call."""
+        return
+
+    @property
+    def stopped_callback(self) -> None:
+        """Return nothing to call."""
+        return
+
 
 class Bellboy(SimpleWorker):
     """Answers one queue in this process's main thread, one bell at a time."""

@@ -80,9 +80,13 @@ class EmbeddedRedis:
         with contextlib.suppress(OSError, ValueError, psutil.Error):
             process = psutil.Process(int(self._pid_file.read_text()))
             # Its working directory tells: the server rewrites its command line.
-            if Path(process.cwd()) == self.directory:
+            if Path(process.cwd()) == self.directory and process.pid != os.getpid():
                 process.send_signal(signal.SIGTERM)
-                process.wait(timeout=10)
+                try:
+                    process.wait(timeout=10)
+                except psutil.TimeoutExpired:
+                    process.kill()
+                    process.wait(timeout=10)
         for name in ("redis.pid", "redis.sock"):
             (self.directory / name).unlink(missing_ok=True)
 
@@ -106,7 +110,11 @@ class EmbeddedRedis:
             start_new_session=True,
         )
         self._pid_file.write_text(str(self._process.pid))
-        self._wait_until_ready(self._process, seconds)
+        try:
+            self._wait_until_ready(self._process, seconds)
+        except BaseException:
+            self._end_process()
+            raise
 
     def _wait_until_ready(self, process: "subprocess.Popen[bytes]", seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -130,6 +138,13 @@ class EmbeddedRedis:
 
     def stop(self) -> None:
         """End the server; everything acknowledged is on disk already."""
+        self._end_process()
+        self._pid_file.unlink(missing_ok=True)
+        if self._folder is not None:
+            os.close(self._folder)
+            self._folder = None
+
+    def _end_process(self) -> None:
         if self._process is not None:
             if self._process.poll() is None:
                 self._process.terminate()
@@ -139,10 +154,6 @@ class EmbeddedRedis:
                     self._process.kill()
                     self._process.wait()
             self._process = None
-        self._pid_file.unlink(missing_ok=True)
-        if self._folder is not None:
-            os.close(self._folder)
-            self._folder = None
 
 
 def check_durability(client: "redis.Redis", relaxed: bool) -> None:
@@ -150,13 +161,14 @@ def check_durability(client: "redis.Redis", relaxed: bool) -> None:
     if relaxed:
         return
     try:
-        settings = client.config_get("append*")
+        settings = client.config_get("*append*")
     except redis.ResponseError:
         raise PoolError("AR-C606", "it does not let us read its configuration") from None
     values = {_text(key): _text(value) for key, value in settings.items()}
-    if values.get("appendonly") != "yes" or values.get("appendfsync") != "always":
-        state = f"appendonly {values.get('appendonly')}, appendfsync {values.get('appendfsync')}"
-        raise PoolError("AR-C606", state)
+    needed = {"appendonly": "yes", "appendfsync": "always", "no-appendfsync-on-rewrite": "no"}
+    wrong = [f"{name} {values.get(name)}" for name, value in needed.items() if values.get(name) != value]
+    if wrong:
+        raise PoolError("AR-C606", f"it has {', '.join(wrong)}")
 
 
 def _text(value: object) -> str:

@@ -3,6 +3,7 @@
 Not here: the services.
 """
 
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -47,10 +48,11 @@ _CONCURRENT_CALLS = 20_000
 def make_server(
     address: Address, key: bytes, certificate: bytes, digest: str, *, store: Store, doorbell: Doorbell,
     read: ReadModel, events: Events, name: str, web_url: str, seed_key: bytes,
+    disk: Path,
 ) -> tuple[Any, int]:  # fmt: skip
     """Return a server that is bound but not started, and its port; raises ``PoolError`` AR-C602."""
     server = grpc.aio.server(
-        interceptors=[Gate(store)], options=list(_OPTIONS), maximum_concurrent_rpcs=_CONCURRENT_CALLS
+        interceptors=[Gate(store, disk)], options=list(_OPTIONS), maximum_concurrent_rpcs=_CONCURRENT_CALLS
     )
     try:
         port = server.add_secure_port(str(address), grpc.ssl_server_credentials([(key, certificate)]))

@@ -15,6 +15,8 @@ from ar_core.problem import Guard, Noise, Problem
 from ar_sandbox.result import Outcome
 
 ALPHA = 0.005
+_TWICE = 2
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +116,8 @@ def implausible(problem: Problem, published: Published) -> str | None:
     if best is not None:
         beyond = improvement(problem.metric.direction, published.score, best.value)
         allowance = max(problem.acceptance.min_gain.at(best.value), 10.0**-best.decimals)
-        if beyond > allowance:
+        # 2.635984 − 2.635983 is a little more than 0.000001 in binary, and still no more than one unit.
+        if beyond > allowance * (1 + _ROUNDING):
             return f"The score {published.score:g} beats the best known value {best.value:g}."
     return None
 
@@ -122,13 +125,17 @@ def implausible(problem: Problem, published: Published) -> str | None:
 def _plain_failure(problem: Problem, pairs: Sequence[PairResult]) -> Decision | None:
     """Reject a candidate that gave no score whenever it ran, while the incumbent did; its own word is the reason.
 
-    An incumbent that fails like that says nothing about the candidate: the problem pauses.
+    An incumbent that fails like that says nothing about the candidate: when it failed twice, the problem pauses.
+    Without noise, one pair is enough to reject a failure and never enough for anything else.
     """
+    deterministic = problem.acceptance.noise is Noise.NONE
     ran = [p for p in pairs if p.candidate is not None and p.incumbent is not None]
-    needed = 1 if problem.acceptance.noise is Noise.NONE else 2
-    if len(ran) < needed:
-        return None
-    if all(_score(p.incumbent) is None for p in ran):
+    if len(ran) < (1 if deterministic else _TWICE):
+        return Decision(verdict=Verdict.CONTINUE, n=len(ran)) if deterministic else None
+    failures = sum(_score(p.incumbent) is None for p in ran)
+    if failures == len(ran) < _TWICE:
+        return Decision(verdict=Verdict.CONTINUE, n=len(ran), incumbent_failures=failures)
+    if failures == len(ran):
         word = ran[0].incumbent.outcome if ran[0].incumbent else ""
         return Decision(
             verdict=Verdict.PAUSE,
@@ -136,7 +143,8 @@ def _plain_failure(problem: Problem, pairs: Sequence[PairResult]) -> Decision | 
             incumbent_failures=len(ran),
             explanation=f"The current best itself gave no score ({word}); nothing can be compared with it.",
         )
-    if all(_score(p.candidate) is None for p in ran):
+    # Without noise an incumbent that scored once and failed once says that the problem is not what it seems.
+    if all(_score(p.candidate) is None for p in ran) and not (deterministic and failures):
         outcome = Outcome(ran[0].candidate.outcome) if ran[0].candidate else Outcome.CRASH
         return Decision(
             verdict=Verdict.REJECT,
@@ -145,6 +153,8 @@ def _plain_failure(problem: Problem, pairs: Sequence[PairResult]) -> Decision | 
             candidate_failures=len(ran),
             explanation=_FAILURES.get(outcome, "The candidate gave no score."),
         )
+    if deterministic and len(ran) < _TWICE:
+        return Decision(verdict=Verdict.CONTINUE, n=len(ran))
     return None
 
 

@@ -18,7 +18,7 @@ _SECOND = (
 
 
 def suggestions(source: random.Random, n: int, near: str = "") -> list[str]:
-    """Return ``n`` names to choose from: near a wanted one, or two words and a number."""
+    """Return ``n`` names near a wanted one; or ``n`` of two words, then as many with a number as well."""
     if near:
         return [f"{near[:34]}-{source.randrange(2, 10_000)}" for _ in range(n)]
     pairs = [f"{source.choice(_FIRST)}-{source.choice(_SECOND)}" for _ in range(n)]

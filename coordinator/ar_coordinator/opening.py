@@ -104,8 +104,9 @@ def order_registration(
         seeds = [constant] * len(seeds)
     batch = registration_batch(problem.name, revision)
     order = RegistrationOrder(problem=problem.name, revision=revision, files=dict(blobs), runs=RUNS, seeds=seeds)
-    store.batches.create(batch, encode(order))
-    doorbell.run_order(batch, 300)
+    seconds = 300 + 2 * RUNS * (problem.evaluation.seconds_at_most + 2)
+    store.batches.create(batch, encode(order), seconds)
+    doorbell.run_order(batch, seconds)
 
 
 def registration_batch(name: str, revision: int) -> str:

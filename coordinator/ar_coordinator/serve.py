@@ -119,7 +119,7 @@ async def _serve(settings: Settings, name: str, url: str, embedded: EmbeddedRedi
     events = Events(url)
     server, port = make_server(
         settings.grpc, key, certificate, digest, store=store, doorbell=doorbell, read=read, events=events, name=name,
-        web_url=web_url, seed_key=ensure_seed_key(directory.keys),
+        web_url=web_url, seed_key=ensure_seed_key(directory.keys), disk=directory.root,
     )  # fmt: skip
     pool = PoolInfo(
         name=name, grpc_address=f"{settings.grpc.shown_host}:{port}", web_url=web_url, certificate_digest=digest

@@ -26,7 +26,7 @@ class Sweeper:
         """Ring for batches without a live holder, verifications without progress, and whatever waits."""
         now = now_ms()
         for batch in self.store.batches.due():
-            self.doorbell.run_order(batch, 600)
+            self.doorbell.run_order(batch, self.store.batches.seconds(batch))
         for experiment_id in self.store.experiments.due(now):
             self.store.experiments.ring_again(experiment_id, now + LOOK_AGAIN_MS)
             self.doorbell.look_at_experiment(experiment_id)

@@ -44,7 +44,8 @@ def check_policy(data: bytes, max_bytes: int) -> PolicyFinding | None:
         return PolicyFinding(
             message=f"the file is not UTF-8 text (byte {error.start})", hint="send a text file in UTF-8"
         )
-    for line_number, line in enumerate(text.split("\n"), start=1):
+    lines = text.replace("\r\n", "\n").split("\n")
+    for line_number, line in enumerate(lines, start=1):
         if line.isascii() and line.isprintable():
             continue
         for character in line:
@@ -64,7 +65,8 @@ def oversize(size: int, max_bytes: int) -> PolicyFinding:
 
 def _check_character(character: str, line: int) -> PolicyFinding | None:
     name = f"U+{ord(character):04X}"
-    if is_control(character):
+    # A lone carriage return: on a terminal, what follows is written over what came before.
+    if is_control(character) or character == "\r":
         return PolicyFinding(
             message=f"line {line} has the control character {name}",
             hint="remove it; only text is a candidate",

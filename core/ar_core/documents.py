@@ -94,7 +94,8 @@ def leaderboard_document(problem: str | None, rows: Sequence[LeaderboardRow]) ->
                 "rank": row.rank,
                 "contributor": row.contributor,
                 "accepted": row.accepted,
-                "gain": row.gain,
+                # No sum across units: a gain belongs to one problem.
+                "gain": row.gain if problem is not None else None,
                 "share": row.share,
                 "experiments": row.experiments,
                 "seconds": row.seconds,

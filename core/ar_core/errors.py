@@ -145,9 +145,7 @@ class PoolError(Exception):
     seconds where waiting helps.
     """
 
-    def __init__(
-        self, code: str, detail: str = "", *, hint: str = "", retry_after: float | None = None
-    ) -> None:
+    def __init__(self, code: str, detail: str = "", *, hint: str = "", retry_after: float | None = None) -> None:
         self.kind = CATALOGUE[code]
         self.code = code
         self.detail = detail

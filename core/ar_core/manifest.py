@@ -170,9 +170,7 @@ def check_files(problem: Problem, files: Mapping[str, bytes]) -> list[ManifestFi
         )
     mutable = files.get(problem.files.mutable)
     if mutable is not None and len(mutable) > problem.files.max_bytes:
-        fail(
-            "files.max_bytes", f"{problem.files.mutable} already has {len(mutable)} bytes", "raise the limit"
-        )
+        fail("files.max_bytes", f"{problem.files.mutable} already has {len(mutable)} bytes", "raise the limit")
     requirements, where = problem.environment.requirements, "environment.requirements"
     if requirements and requirements not in files:
         fail(where, f"{requirements} is not in the folder", "create the file or remove the key")
@@ -253,15 +251,15 @@ def _read_metric(table: _Table) -> Metric:
 def _read_evaluation(table: _Table) -> Evaluation:
     kind = table.take("kind", _kind, Kind.DATA, required=True)
     budget = table.take("time_budget", _positive_duration, 60.0, required=True)
-    needs_run = kind is not Kind.DATA
+    has_run = kind in {Kind.ARTIFACT, Kind.SERVICE}
     evaluation = Evaluation(
         kind=kind,
-        score=table.take("score", _command, _NO_WORDS, required=kind is not Kind.INPROCESS),
-        run=table.take("run", _command, _NO_WORDS, required=needs_run),
+        score=table.take("score", _command, _NO_WORDS, required=True),
+        run=table.take("run", _command, _NO_WORDS, required=has_run),
         time_budget=budget,
         score_timeout=table.take("score_timeout", _positive_duration, budget),
     )
-    if kind is Kind.DATA and evaluation.run:
+    if evaluation.run and not has_run:
         table.fail("run", "is for artifact and service only", 'remove it, or set kind = "artifact"')
     table.close()
     return evaluation
@@ -296,7 +294,7 @@ def _read_acceptance(table: _Table) -> Acceptance:
         noise=table.take("noise", _noise, Noise.NONE),
         min_gain=table.take("min_gain", _gain, MinGain()),
         window=table.take("window", _pair, None),
-        max_pairs=table.take("max_pairs", _whole(1, 10_000), 200),
+        max_pairs=table.take("max_pairs", _whole(2, 10_000), 200),
         guards=table.take("guards", _guards, _NO_GUARDS),
         max_plausible_gain=table.take("max_plausible_gain", _gain, None),
     )
@@ -439,7 +437,7 @@ def _word(value: object) -> str:
     if not isinstance(value, str) or len(value) > 4096:
         raise TypeError("is not a list of texts of at most 4096 characters")
     if any(is_control(c) or is_bidirectional(c) or is_hidden(c) for c in value):
-        raise ValueError(f"{ascii(value)} has a control or invisible character")
+        raise ValueError(f"{value!a} has a control or invisible character")
     return value
 
 

@@ -78,7 +78,7 @@ def read_score(stdout: str, name: str, low: float | None = None, high: float | N
     """Find the metric ``name`` in a scorer's standard output; the last match wins.
 
     ``stdout`` is decoded text. Accepted: ``name: 1.5``, ``METRIC name=1.5`` and a JSON object on the last
-    line (also under ``score`` or ``combined_score``). Outside ``[low, high]`` there is no score.
+    line (there also under ``score`` or ``combined_score``). Outside ``[low, high]`` there is no score.
     """
     lines = [line for line in stdout.splitlines() if line.strip()]
     found: dict[str, object] = {}
@@ -86,12 +86,12 @@ def read_score(stdout: str, name: str, low: float | None = None, high: float | N
         match = _LINE.match(line)
         if match:
             found[match.group(1)] = _number_or_text(match.group(2))
-    if lines:
-        found.update(_json_object(lines[-1]))
-    key = name if name in found else next((n for n in _GENERIC_NAMES if n in found), None)
-    if key is None:
+    printed = _json_object(lines[-1]) if lines else {}
+    key = next((n for n in (name, *_GENERIC_NAMES) if n in printed), name)
+    found.update(printed)
+    if key not in found:
         return Reading(score=None, problem=f"the scorer printed no line with {name!r}")
-    score = _finite(found.pop(key))
+    score = _finite(found[key])
     if score is None:
         return Reading(score=None, problem=f"the scorer's {key!r} is not one finite number")
     if (low is not None and score < low) or (high is not None and score > high):
@@ -99,7 +99,7 @@ def read_score(stdout: str, name: str, low: float | None = None, high: float | N
     secondary: dict[str, float] = {}
     for other, value in found.items():
         number = _finite(value)
-        if number is not None and other not in _GENERIC_NAMES and len(secondary) < MAX_SECONDARY_METRICS:
+        if number is not None and other not in {name, *_GENERIC_NAMES} and len(secondary) < MAX_SECONDARY_METRICS:
             secondary[other] = number
     return Reading(score=score, secondary=secondary)
 
@@ -118,7 +118,8 @@ def _json_object(line: str) -> dict[str, object]:
         return {}
     if not isinstance(value, dict):
         return {}
-    return {key[:64]: item for key, item in value.items() if isinstance(key, str)}
+    # Only names that a guard can ask for: others may hold what no store or terminal takes.
+    return {key: item for key, item in value.items() if METRIC_NAME.fullmatch(key)}
 
 
 def _finite(value: object) -> float | None:

@@ -8,7 +8,8 @@ import unicodedata
 
 MAX_PATH_BYTES = 255
 MAX_DEPTH = 16
-_SHORT_GIT = re.compile(r"^git~\d+$")
+_SHORT_GIT = re.compile(r"git~[0-9]+")
+_GIT_NAMES = frozenset({".git", ".gitmodules", ".gitattributes"})
 
 
 def path_problem(path: str) -> str | None:
@@ -26,7 +27,9 @@ def path_problem(path: str) -> str | None:
         if part in {"", ".", ".."}:
             return "a path stays inside its folder, without empty parts, '.' or '..'"
         folded = "".join(c for c in unicodedata.normalize("NFKC", part).lower() if c.isprintable())
-        if folded.rstrip(" .") in {".git", ".gitmodules", ".gitattributes"} or _SHORT_GIT.match(folded):
+        # Windows drops spaces and dots at the end, and what follows a colon names a stream of the same file.
+        bare = folded.partition(":")[0].rstrip(" .")
+        if bare in _GIT_NAMES or _SHORT_GIT.fullmatch(bare):
             return "names that git gives a meaning to are not allowed"
         if part != part.rstrip(" ."):
             return "a name does not end in a space or a dot"

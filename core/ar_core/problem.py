@@ -86,7 +86,9 @@ class Evaluation:
     @property
     def seconds_at_most(self) -> float:
         """The longest one evaluation may take, in seconds."""
-        return self.score_timeout if self.kind is Kind.DATA else self.time_budget + self.score_timeout
+        if self.kind in {Kind.DATA, Kind.INPROCESS}:
+            return min(self.time_budget, self.score_timeout)
+        return self.time_budget + self.score_timeout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

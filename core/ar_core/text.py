@@ -11,6 +11,12 @@ _INVISIBLE = frozenset(
 )
 
 
+_READ_WITH_DIGITS = frozenset(
+    "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
+)
+"""Format characters that readers see: signs that Arabic, Syriac and Kaithi write around numbers."""
+
+
 def is_bidirectional(character: str) -> bool:
     """Tell whether this character can reorder the text around it."""
     return character in _BIDIRECTIONAL
@@ -19,7 +25,11 @@ def is_bidirectional(character: str) -> bool:
 def is_hidden(character: str) -> bool:
     """Tell whether a reader cannot see this character: zero width, a tag or a variation selector."""
     point = ord(character)
-    return character in _INVISIBLE or 0xE0000 <= point <= 0xE0FFF or 0xFE00 <= point <= 0xFE0F
+    if character in _INVISIBLE or 0xE0000 <= point <= 0xE0FFF or 0xFE00 <= point <= 0xFE0F:
+        return True
+    if 0x180B <= point <= 0x180F or 0x2065 <= point <= 0x206F or 0xFFF0 <= point <= 0xFFF8:
+        return True
+    return unicodedata.category(character) == "Cf" and character not in _BIDIRECTIONAL | _READ_WITH_DIGITS
 
 
 def is_control(character: str) -> bool:

@@ -179,9 +179,7 @@ def experiment_from_wire(message: experiment_pb2.Experiment) -> Experiment:
 def finding_to_wire(finding: Finding) -> problem_pb2.Finding:
     """Return the protobuf form of a finding."""
     severity = problem_pb2.Severity.Value("SEVERITY_" + finding.severity.upper())
-    return problem_pb2.Finding(
-        check=finding.check, severity=severity, message=finding.message, fix=finding.fix
-    )
+    return problem_pb2.Finding(check=finding.check, severity=severity, message=finding.message, fix=finding.fix)
 
 
 def finding_from_wire(message: problem_pb2.Finding) -> Finding:

@@ -6,8 +6,10 @@ run on the event loop.
 
 import asyncio
 import inspect
+import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -23,14 +25,17 @@ from ar_core.records import Identity
 log = structlog.get_logger("grpc")
 
 _CALLS_A_MINUTE = 1200
+_FULL_BYTES = 1024 * 1024
 _UNKNOWN_CALLS_A_MINUTE = 120
 
 
 class Gate(grpc.aio.ServerInterceptor):
     """Authenticates by session token, allows by role, limits by caller, and translates errors."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, disk: Path) -> None:
+        """``disk`` is a folder on the disk that the pool's data is on."""
         self._store = store
+        self._disk = disk
         self._rates = Rates()
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], details: Any) -> Any:
@@ -59,7 +64,7 @@ class Gate(grpc.aio.ServerInterceptor):
                     return await function(request, context)
                 return await asyncio.to_thread(function, request, context)
             except Exception as error:
-                await _abort(context, method, error)
+                await self._abort(context, method, error)
 
         async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
             try:
@@ -68,7 +73,7 @@ class Gate(grpc.aio.ServerInterceptor):
                 async for response in function(request, context):
                     yield response
             except Exception as error:
-                await _abort(context, method, error)
+                await self._abort(context, method, error)
 
         coders = {
             "request_deserializer": handler.request_deserializer,
@@ -98,6 +103,31 @@ class Gate(grpc.aio.ServerInterceptor):
             raise PoolError("AR-I206", f"you are signed in as {identity.role.value}")
         return identity
 
+    async def _abort(self, context: Any, method: str, error: Exception) -> None:
+        """End the call with the status of the catalogue; what is not in it is internal: for the log only."""
+        if isinstance(error, grpc.aio.AbortError):
+            raise error
+        if isinstance(error, redis.exceptions.RedisError):
+            log.warning("redis failed", method=method, error=str(error))
+            error = self._storage_failure()
+        if not isinstance(error, PoolError):
+            log.exception("call failed", method=method, exc_info=error)
+            error = PoolError("AR-A100")
+        trailing: list[tuple[str, str | bytes]] = [
+            ("ar-code", error.code),
+            ("ar-detail-bin", error.detail.encode()),
+            ("ar-hint-bin", error.hint.encode()),
+        ]
+        if error.retry_after is not None:
+            trailing.append(("ar-retry-after", f"{error.retry_after:.3f}"))
+        await context.abort(getattr(grpc.StatusCode, error.kind.grpc), error.message, tuple(trailing))
+
+    def _storage_failure(self) -> PoolError:
+        """Return why Redis failed: it ends itself rather than acknowledge what a full disk cannot keep."""
+        if shutil.disk_usage(self._disk).free < _FULL_BYTES:
+            return PoolError("AR-C605", hint="tell the pool's operator; nothing that was acknowledged is lost")
+        return PoolError("AR-C609", hint="try again in a moment")
+
 
 class Rates:
     """Counts calls by caller in windows of a minute, in this process."""
@@ -121,23 +151,3 @@ class Rates:
 def _bearer(metadata: dict[str, Any]) -> str:
     value = str(metadata.get("authorization", ""))
     return value.removeprefix("Bearer ") if value.startswith("Bearer ") else ""
-
-
-async def _abort(context: Any, method: str, error: Exception) -> None:
-    """End the call with the status of the catalogue; what is not in it is internal and goes to the log only."""
-    if isinstance(error, grpc.aio.AbortError):
-        raise error
-    if isinstance(error, redis.exceptions.RedisError):
-        log.warning("redis failed", method=method, error=str(error))
-        error = PoolError("AR-C609", hint="try again in a moment")
-    if not isinstance(error, PoolError):
-        log.exception("call failed", method=method, exc_info=error)
-        error = PoolError("AR-A100")
-    trailing: list[tuple[str, str | bytes]] = [
-        ("ar-code", error.code),
-        ("ar-detail-bin", error.detail.encode()),
-        ("ar-hint-bin", error.hint.encode()),
-    ]
-    if error.retry_after is not None:
-        trailing.append(("ar-retry-after", f"{error.retry_after:.3f}"))
-    await context.abort(getattr(grpc.StatusCode, error.kind.grpc), error.message, tuple(trailing))

@@ -12,14 +12,15 @@ from ar_coordinator.store import keys
 from ar_coordinator.store.connection import Connection, now_ms
 
 LEASE_MS = 15_000
+DEFAULT_SECONDS = 600.0
 RING_MS = 20_000
 """How long a rung batch may wait for a verifier before the sweeper rings again."""
 
 _CREATE = """
--- 1 id 2 specification 3 when to ring again
+-- 1 id 2 specification 3 when to ring again 4 seconds it may take
 local key = 'ar:batch:' .. ARGV[1]
 if redis.call('EXISTS', key) == 1 then return 0 end
-redis.call('HSET', key, 'spec', ARGV[2], 'state', 'ready', 'fencing', 0)
+redis.call('HSET', key, 'spec', ARGV[2], 'state', 'ready', 'fencing', 0, 'seconds', ARGV[4])
 redis.call('ZADD', 'ar:batches', ARGV[3], ARGV[1])
 return 1
 """
@@ -30,8 +31,9 @@ local now = redis.call('HMGET', key, 'state', 'until')
 if not now[1] or now[1] == 'done' then return {0, ''} end
 if now[1] == 'running' and tonumber(now[2]) > tonumber(ARGV[3]) then return {0, ''} end
 local till = tonumber(ARGV[3]) + tonumber(ARGV[4])
-local fencing = redis.call('HINCRBY', key, 'fencing', 1)
-redis.call('HSET', key, 'state', 'running', 'owner', ARGV[2], 'until', till)
+-- One counter for all: a batch that is forgotten and made again never gives an old number to a new holder.
+local fencing = redis.call('INCR', 'ar:fencing')
+redis.call('HSET', key, 'state', 'running', 'owner', ARGV[2], 'until', till, 'fencing', fencing)
 redis.call('ZADD', 'ar:batches', till, ARGV[1])
 return {fencing, redis.call('HGET', key, 'spec')}
 """
@@ -97,9 +99,9 @@ class Batches:
         self._free = self._redis.register_script(_FREE)
         self._due = self._redis.register_script(_DUE)
 
-    def create(self, batch_id: str, spec: str) -> bool:
-        """Record a batch to be run; ``False`` when it is recorded already."""
-        return bool(self._create(args=[batch_id, spec, now_ms() + RING_MS]))
+    def create(self, batch_id: str, spec: str, seconds: float = DEFAULT_SECONDS) -> bool:
+        """Record a batch to be run, which may take ``seconds``; ``False`` when it is recorded already."""
+        return bool(self._create(args=[batch_id, spec, now_ms() + RING_MS, round(seconds)]))
 
     def claim(self, batch_id: str, owner: str) -> Claim | None:
         """Take a batch for ``LEASE_MS``; ``None`` when it is done or somebody else has it."""
@@ -129,6 +131,10 @@ class Batches:
         for batch_id in batch_ids:
             pipeline.hget(keys.batch(batch_id), "results")
         return cast("list[str | None]", pipeline.execute())
+
+    def seconds(self, batch_id: str) -> float:
+        """Return how long a batch may take, for whoever rings for it again."""
+        return float(self._redis.hget(keys.batch(batch_id), "seconds") or DEFAULT_SECONDS)
 
     def exists(self, batch_id: str) -> bool:
         """Tell whether a batch is recorded."""

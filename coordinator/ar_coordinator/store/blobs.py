@@ -12,7 +12,7 @@ from ar_coordinator.store.connection import Connection
 from ar_core.candidate import sha256
 
 IN_REDIS_BYTES = 256 * 1024
-_NAME = re.compile(r"^[0-9a-f]{64}$")
+_NAME = re.compile(r"[0-9a-f]{64}")
 
 
 class BlobMissingError(LookupError):
@@ -43,7 +43,7 @@ class Blobs:
 
     def get(self, name: str) -> bytes:
         """Return the bytes named ``name``; raises ``BlobMissingError``."""
-        if not _NAME.match(name):
+        if not _NAME.fullmatch(name):
             raise BlobMissingError(name)
         found = self._redis.get(keys.blob(name))
         if isinstance(found, bytes):

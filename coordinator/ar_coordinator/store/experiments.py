@@ -105,12 +105,9 @@ _START = (
     _MOVE
     + """
 -- 1 id 2 when to ring again (ms), then fields
-local attempt = redis.call('HINCRBY', 'ar:experiment:' .. ARGV[1], 'attempt', 1)
 local answer = move(ARGV[1], 'queued', '', 'verifying', '0', 3, #ARGV)
-if answer ~= 'moved' then
-  redis.call('HINCRBY', 'ar:experiment:' .. ARGV[1], 'attempt', -1)
-  return 0
-end
+if answer ~= 'moved' then return 0 end
+local attempt = redis.call('HINCRBY', 'ar:experiment:' .. ARGV[1], 'attempt', 1)
 redis.call('ZADD', 'ar:verifying', ARGV[2], ARGV[1])
 return attempt
 """

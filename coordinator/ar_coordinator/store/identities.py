@@ -24,14 +24,18 @@ _REDEEM = """
 local token = 'ar:token:' .. ARGV[1]
 local t = redis.call('HMGET', token, 'role', 'contributor', 'uses', 'used', 'expires_ms', 'revoked')
 if not t[1] or t[6] == '1' then return {'unknown', ''} end
+local role = t[1]
+local wrong = false
+if ARGV[4] == 'contributor' then wrong = role ~= 'worker' and role ~= 'publisher' and role ~= 'operator'
+elseif ARGV[4] ~= '' then wrong = ARGV[4] ~= role and role ~= 'operator' end
 local before = redis.call('HGET', 'ar:joined:' .. ARGV[1], ARGV[2])
-if before and redis.call('EXISTS', 'ar:identity:' .. before) == 1 then return {'joined', before} end
+if before and redis.call('EXISTS', 'ar:identity:' .. before) == 1 then
+  if wrong then return {'role', role} end
+  return {'joined', before}
+end
 if tonumber(t[5]) <= tonumber(ARGV[3]) then return {'expired', ''} end
 if tonumber(t[4]) >= tonumber(t[3]) then return {'used', ''} end
-local role = t[1]
-if ARGV[4] == 'contributor' then
-  if role ~= 'worker' and role ~= 'publisher' and role ~= 'operator' then return {'role', role} end
-elseif ARGV[4] ~= '' and ARGV[4] ~= role and role ~= 'operator' then return {'role', role} end
+if wrong then return {'role', role} end
 local name = t[2]
 local function owner(n) return redis.call('GET', 'ar:name:' .. string.lower(n)) end
 if name == '' then
