@@ -27,6 +27,7 @@ _OUTCOMES = {
     End.LIMIT: Outcome.LIMIT,
     End.INFRASTRUCTURE: Outcome.INFRASTRUCTURE,
 }
+_ON_PURPOSE_BYTES = 200
 _NO_MEMORY = ("MemoryError", "std::bad_alloc", "Cannot allocate memory", "out of memory")
 
 
@@ -65,7 +66,7 @@ class Evaluation:
         ]
         variables = {"AR_MUTABLE": f"{self._folder}/{self.prepared.problem.files.mutable}", "AR_OUT": "/out"}
         made = self._room(CANDIDATE, evaluation.run, evaluation.time_budget, variables, binds)
-        failure = _failure(made, "the candidate")
+        failure = _failure(made, "the candidate", made.stderr)
         if failure is not None:
             return failure
         reason = refused(self.stage.root, _OUT)
@@ -124,19 +125,20 @@ class Evaluation:
         )
 
     def _read(self, scorer: RoomRun, seconds: float) -> Result:
-        failure = _failure(scorer, "the scorer")
+        shown = _on_purpose(scorer.stderr) if self.prepared.hidden else scorer.stderr
+        failure = _failure(scorer, "the scorer", shown)
         metric = self.prepared.problem.metric
         if failure is None:
             reading = read_score(scorer.stdout.decode(errors="replace"), metric.name, metric.low, metric.high)
             if reading.score is not None:
                 return Result(outcome=Outcome.OK, score=reading.score, secondary=reading.secondary, seconds=seconds)
-            feedback = _feedback(scorer.stderr, reading.problem)
+            feedback = _feedback(shown, reading.problem)
             failure = Result(outcome=Outcome.PROTOCOL, score=None, feedback=feedback)
         return Result(outcome=failure.outcome, score=None, feedback=failure.feedback, seconds=seconds)
 
 
-def _failure(run: RoomRun, who: str) -> Result | None:
-    """Return the result of a room that did not end well, or ``None``."""
+def _failure(run: RoomRun, who: str, shown: bytes) -> Result | None:
+    """Return the result of a room that did not end well, or ``None``; ``shown`` of its stderr is passed on."""
     if run.end is End.EXIT and run.status == 0:
         return None
     if run.end is End.EXIT:
@@ -146,7 +148,17 @@ def _failure(run: RoomRun, who: str) -> Result | None:
             outcome = Outcome.OUT_OF_MEMORY
     else:
         outcome, sentence = _OUTCOMES[run.end], f"{who} was stopped: {run.detail}"
-    return Result(outcome=outcome, score=None, feedback=_feedback(run.stderr, sentence), seconds=run.seconds)
+    return Result(outcome=outcome, score=None, feedback=_feedback(shown, sentence), seconds=run.seconds)
+
+
+def _on_purpose(stderr: bytes) -> bytes:
+    """Return the last line that begins with ``invalid:``, which a scorer wrote for the proposer to read.
+
+    Whatever else a scorer says while the hidden files are there may quote them, a traceback above all, and what a
+    proposer reads everybody reads.
+    """
+    lines = [line for line in stderr[-65536:].splitlines() if line.startswith(b"invalid:")]
+    return lines[-1][:_ON_PURPOSE_BYTES] if lines else b""
 
 
 def _feedback(stderr: bytes, sentence: str) -> str:

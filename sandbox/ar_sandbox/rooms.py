@@ -13,6 +13,8 @@ The kit, that is what a command finds in its room:
   JSON, CSV, ``npy`` without pickle and safetensors are read without running code.
 * Both: ``$AR_TIME_BUDGET`` (seconds) and ``$AR_RUN_SEED``. The scorer only: ``$AR_SEED``, and ``$AR_HIDDEN`` (the
   hidden folder) where there is one.
+* What ``score`` writes to stderr helps the next attempt. Where the hidden files are there, only its last line that
+  begins with ``invalid:`` is passed on, since anything else might quote them.
 * ``score`` prints the metric as ``ar_core.metric.read_score`` reads it, and exits with 0.
 """
 

@@ -184,3 +184,17 @@ def test_an_oversize_candidate_is_no_score(score):
 def test_the_largest_candidate(train):
     result = train("open(__import__('os').environ['AR_OUT'] + '/r', 'w').write('2')\n".ljust(256 * 1024, "#"))
     assert result.outcome is Outcome.OK, result.feedback
+
+
+def test_hidden_files_are_not_quoted(score):
+    """A traceback may quote what the scorer was reading; everybody reads what the proposer is told."""
+    source = """
+    import os, sys
+    truth = open(os.environ["AR_HIDDEN"] + "/truth.txt").read() if "AR_HIDDEN" in os.environ else "visible"
+    print("invalid: entry 3 is not a number", file=sys.stderr)
+    raise ValueError(truth)
+    """
+    told = score(source, hidden={"truth.txt": "canary"}).feedback
+    assert "canary" not in told
+    assert "invalid: entry 3 is not a number" in told
+    assert "ValueError: visible" in score(source).feedback
