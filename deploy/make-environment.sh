@@ -27,7 +27,7 @@ made_in=$(cat "$stamp" 2>/dev/null || pwd)
     || "$PYTHON" -m venv --clear --without-pip "$target"
 rm -f "$stamp"
 
-sync_environment() { uv pip sync --quiet --require-hashes --python "$target/bin/python" "$lock"; }
+sync_environment() { uv pip sync --quiet --compile-bytecode --require-hashes --python "$target/bin/python" "$lock"; }
 
 # pip may be set up to look in more places than one (a company's index, a folder of wheels). They are a second
 # resort: the lock's hashes decide what may be installed, wherever it comes from.

@@ -107,7 +107,7 @@ _ROWS = (
               "the proposal is safe; see `ar-pool log NAME`"),
     ErrorKind("AR-X403", "NOT_FOUND", 404, Exit.NOT_FOUND, "There is no such record.", "see `ar-pool log NAME --status accepted`"),
     ErrorKind("AR-X404", "FAILED_PRECONDITION", 409, Exit.USAGE, "The experiment is not held.",
-              "see `ar-coordinator experiments list --status held`"),
+              "see `ar-coordinator experiments list NAME --status held`"),
     # Sandbox
     ErrorKind("AR-S500", "FAILED_PRECONDITION", 503, Exit.NO_SANDBOX, "This machine cannot run strangers' code safely.",
               "install bubblewrap: `sudo apt-get install -y bubblewrap`"),

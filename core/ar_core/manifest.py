@@ -334,7 +334,7 @@ def _title(value: object) -> str:
 
 
 def _name(value: object) -> str:
-    if not isinstance(value, str) or not NAME.match(value):
+    if not isinstance(value, str) or not NAME.fullmatch(value):
         raise ValueError(f"{value!r} is not a name of 3 to 64 characters out of a-z, 0-9 and -")
     return value
 

@@ -93,4 +93,4 @@ def format_duration(seconds: float) -> str:
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= length and seconds % length == 0:
             return f"{int(seconds // length)}{unit}"
-    return f"{seconds:g}s"
+    return f"{seconds:.10g}s"

@@ -21,7 +21,7 @@ def test_a_repeated_gain_is_accepted_with_exact_evidence() -> None:
     assert decision.exact
     assert (decision.mean_gain, decision.interval) == (0.5, (0.5, 0.5))
     assert decision.reason is None
-    assert "2.0 → 2.5" in decision.explanation
+    assert "2 → 2.5" in decision.explanation
 
 
 @pytest.mark.parametrize(

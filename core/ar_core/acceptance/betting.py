@@ -165,7 +165,7 @@ def _explanation(
     evidence = f"evidence {process.evidence:.3g} of the {1 / alpha:.3g} needed"
     count = f"{process.n} pair{'' if process.n == 1 else 's'}"
     if verdict is Verdict.ACCEPT:
-        return f"Better by {mean:.4g} on average over {count}, {evidence}."
+        return f"Better by {mean:.4g} on average over {count} (scores cut to the window), {evidence}."
     if reason is Reason.NO_IMPROVEMENT:
         return f"No better after {count} (mean gain {mean:.4g}), and more pairs would not change that."
     if reason is Reason.INCONCLUSIVE:

@@ -6,14 +6,18 @@ Not here: running them in fresh rooms with different hash seeds, which is what g
 from ar_core.acceptance.decision import Decision, Verdict
 from ar_core.acceptance.pairs import failed
 from ar_core.lifecycle import Reason
-from ar_core.metric import Direction, MinGain, improvement
+from ar_core.metric import Direction, MinGain, format_number, improvement
 
 Runs = tuple[float | None, float | None]
 """The scores of the same bytes in two fresh rooms; ``None`` for a run without a score."""
 
 
-def decide_exact(candidate_runs: Runs, incumbent_runs: Runs, direction: Direction, min_gain: MinGain) -> Decision:
+def decide_exact(
+    candidate_runs: Runs, incumbent_runs: Runs, direction: Direction, min_gain: MinGain, decimals: int = 17
+) -> Decision:
     """Compare two deterministic versions; a gain has to be above ``min_gain``, a tie goes to the incumbent.
+
+    ``decimals`` is how many the explanation shows at most.
 
     The incumbent is looked at first, since a candidate must never re-classify a problem: one that fails or
     does not repeat pauses the problem. A candidate that fails or does not repeat is an invalid score.
@@ -47,7 +51,8 @@ def decide_exact(candidate_runs: Runs, incumbent_runs: Runs, direction: Directio
             n=2,
             mean_gain=gain,
             interval=(gain, gain),
-            explanation=f"Better by {gain:.6g}: {incumbent!r} → {candidate!r}, the same in two fresh runs.",
+            explanation=f"Better by {gain:.6g}: {format_number(incumbent, decimals)} → "
+            f"{format_number(candidate, decimals)}, the same in two fresh runs.",
         )
     return Decision(
         verdict=Verdict.REJECT,
@@ -56,7 +61,7 @@ def decide_exact(candidate_runs: Runs, incumbent_runs: Runs, direction: Directio
         n=2,
         mean_gain=gain,
         interval=(gain, gain),
-        explanation=_no_gain(gain, candidate, min_gain),
+        explanation=_no_gain(gain, format_number(candidate, decimals), min_gain),
     )
 
 
@@ -75,9 +80,9 @@ def _unrepeated(runs: Runs) -> str:
     return f"scored {runs[0]!r} and then {runs[1]!r}"
 
 
-def _no_gain(gain: float, candidate: float, min_gain: MinGain) -> str:
+def _no_gain(gain: float, candidate: str, min_gain: MinGain) -> str:
     if gain > 0:
         return f"Better by {gain:.6g} only; this problem asks for more than {min_gain}."
     if gain == 0:
-        return f"No better: the same score as the current best, {candidate!r}."
+        return f"No better: the same score as the current best, {candidate}."
     return f"Worse by {-gain:.6g} than the current best."
