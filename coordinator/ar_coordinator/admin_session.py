@@ -7,24 +7,29 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 
 from ar_coordinator.data_directory import DataDirectory, write_atomically
-from ar_coordinator.store import Store, keys
-from ar_coordinator.store.fields import to_fields
 from ar_core.errors import CATALOGUE, PoolError
 from ar_core.records import Identity, Role
 from ar_core.tokens import CERTIFICATE_NAME
+
+if TYPE_CHECKING:
+    from ar_coordinator.store import Store
 
 _OPERATOR = "i-operator"
 _SESSION_SECONDS = 365 * 86_400
 _CALL_SECONDS = 30
 
 
-def make_admin_session(directory: DataDirectory, store: Store, address: str) -> None:
+def make_admin_session(directory: DataDirectory, store: "Store", address: str) -> None:
     """Write where the pool is and a session of the operator's, readable by the owner of the directory only."""
+    # Here, so that the commands, which only connect, start without loading Redis.
+    from ar_coordinator.store import keys
+    from ar_coordinator.store.fields import to_fields
+
     operator = Identity(
         id=_OPERATOR, role=Role.OPERATOR, contributor="operator", machine="m-operator", joined=datetime.now(UTC)
     )

@@ -116,6 +116,22 @@ class DataDirectory:
         finally:
             os.close(descriptor)
 
+    @contextmanager
+    def referee_lock(self) -> Iterator[None]:
+        """Be the one writer of the repositories; waits while another process, ending perhaps, still is.
+
+        Whoever holds it may remove what a killed git left behind: nobody else is using the repositories.
+        """
+        try:
+            descriptor = os.open(self.run / "referee.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise cannot_write(self.run, error) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
     def is_locked(self) -> bool:
         """Tell whether a pool runs here now."""
         try:

@@ -97,6 +97,9 @@ class ListedJob(Job):
         """Return nothing to call."""
         return
 
+    def send_webhooks(self, status: Any, *, exc_string: str | None = None) -> None:
+        """Tell nobody: RQ would send a request to whatever address a job names."""
+
 
 class Bellboy(SimpleWorker):
     """Answers one queue in this process's main thread, one bell at a time."""

@@ -17,6 +17,7 @@ from ar_coordinator.judgement import Published
 from ar_coordinator.ledger import Ledger, LedgerEntry
 from ar_coordinator.repository import CommitRecord, ProblemRepository
 from ar_coordinator.store import Store
+from ar_coordinator.store.blobs import BlobMissingError
 from ar_coordinator.store.problems import Record
 from ar_core.candidate import content_hash
 from ar_core.documents import experiment_document
@@ -130,7 +131,11 @@ class Histories:
             document = {**experiment_document(x), "status": state, "blob": x.blob or None}
             entries.append(LedgerEntry(sequence=number, record=document))
             if x.pairs and x.blob:
-                blobs[x.blob] = self._store.blobs.get(x.blob)
+                try:
+                    blobs[x.blob] = self._store.blobs.get(x.blob)
+                except BlobMissingError:
+                    # The record is worth keeping without its bytes; they are named by hash in it.
+                    log.error("the bytes of a candidate are gone", experiment=x.id, blob=x.blob)
         ledger.append(entries, blobs, when)
         self._store.experiments.trim_ledger_tail(problem, tail[-1][0])
         return len(entries)

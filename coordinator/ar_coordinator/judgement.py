@@ -52,6 +52,7 @@ def judge(problem: Problem, window: Window | None, pairs: Sequence[PairResult]) 
             _two([p.incumbent for p in pairs]),
             problem.metric.direction,
             problem.acceptance.min_gain,
+            problem.metric.decimals,
         )
     else:
         decision = decide_betting(

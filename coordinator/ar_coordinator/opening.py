@@ -11,6 +11,7 @@ import structlog
 
 from ar_coordinator.doorbell import Doorbell
 from ar_coordinator.evidence import Publication, Score
+from ar_coordinator.git_paths import PathRefusedError, check_paths
 from ar_coordinator.git_store import StaleHeadError
 from ar_coordinator.histories import Histories
 from ar_coordinator.registry import Registry
@@ -19,7 +20,7 @@ from ar_coordinator.store import Store
 from ar_coordinator.store.connection import now_ms
 from ar_coordinator.store.problems import Record
 from ar_coordinator.work_order import RegistrationOrder, RegistrationResult, decode_result, encode
-from ar_core.candidate import content_hash
+from ar_core.candidate import content_hash, sha256
 from ar_core.errors import PoolError
 from ar_core.lifecycle import ProblemState
 from ar_core.manifest import ManifestError, check_files, read_manifest
@@ -29,6 +30,7 @@ from ar_core.records import Finding, Identity, ProblemCard, Role
 log = structlog.get_logger("referee")
 
 RUNS = 5
+_TRIES = 5
 
 
 def check_bundle(files: Mapping[str, bytes]) -> Problem:
@@ -45,6 +47,11 @@ def check_bundle(files: Mapping[str, bytes]) -> Problem:
     findings = check_files(problem, files)
     if findings:
         raise PoolError("AR-P301", f"{findings[0].where}: {findings[0].message}", hint=findings[0].fix)
+    try:
+        # Asked now, not when the files are measured and git refuses them: nothing could come of that.
+        check_paths(files)
+    except PathRefusedError as error:
+        raise PoolError("AR-P301", str(error), hint="rename the file") from None
     if problem.acceptance.noise is Noise.TIMING:
         raise PoolError("AR-P301", 'acceptance.noise: "timing" cannot be verified by this pool yet',
                         hint="count steps or bytes instead of seconds, or wait for a later version")  # fmt: skip
@@ -61,10 +68,11 @@ def take_in(
     """
     problem = check_bundle(files)
     before = store.problems.fields(problem.name)
-    if before.get("best_blob") and before.get("mutable_path") == problem.files.mutable:
-        best = store.blobs.get(before["best_blob"])
-        if len(best) <= problem.files.max_bytes:
-            files[problem.files.mutable] = best
+    # Asked before anything is stored too: else whoever may not publish could fill the disk in trying.
+    _refuse_reservation(problem.name, _why_not(before, publisher))
+    best = _best_so_far(store, problem)
+    if best is not None:
+        files[problem.files.mutable] = store.blobs.get(best)
     blobs = {path: store.blobs.put(data) for path, data in files.items()}
     word, revision = store.problems.reserve(
         _card(problem, files, publisher),
@@ -77,14 +85,38 @@ def take_in(
             "program": files[problem.files.program].decode(errors="replace"),
         },
     )
-    if word == "foreign":
-        raise PoolError("AR-P303", f"{problem.name} belongs to another publisher", hint="publish under another name")
-    if word == "withdrawn":
-        raise PoolError("AR-P304", problem.name)
-    if word == "registering":
-        raise PoolError("AR-P307", problem.name)
+    _refuse_reservation(problem.name, word)
     order_registration(store, doorbell, key, problem, revision, blobs)
     return problem.name, revision
+
+
+def _why_not(before: Mapping[str, str], publisher: Identity) -> str:
+    """Return why a name cannot be reserved, as far as that can be told without reserving it."""
+    if not before.get("state"):
+        return ""
+    if before.get("publisher_id") != publisher.id and publisher.role is not Role.OPERATOR:
+        return "foreign"
+    if before["state"] == ProblemState.WITHDRAWN:
+        return "withdrawn"
+    return "registering" if before.get("registering") else ""
+
+
+def _refuse_reservation(name: str, word: str) -> None:
+    if word == "foreign":
+        raise PoolError("AR-P303", f"{name} belongs to another publisher", hint="publish under another name")
+    if word == "withdrawn":
+        raise PoolError("AR-P304", name)
+    if word == "registering":
+        raise PoolError("AR-P307", name)
+
+
+def _best_so_far(store: Store, problem: Problem) -> str | None:
+    """Return the blob that a further revision begins with, ``None`` where it brings its own mutable file."""
+    fields = store.problems.fields(problem.name)
+    blob = fields.get("best_blob")
+    if not blob or fields.get("mutable_path") != problem.files.mutable:
+        return None
+    return blob if len(store.blobs.get(blob)) <= problem.files.max_bytes else None
 
 
 def order_registration(
@@ -102,16 +134,17 @@ def order_registration(
             derive_seed(key, "scorer", problem.name, revision),
         )
         seeds = [constant] * len(seeds)
-    batch = registration_batch(problem.name, revision)
+    batch = registration_batch(problem.name, revision, blobs)
     order = RegistrationOrder(problem=problem.name, revision=revision, files=dict(blobs), runs=RUNS, seeds=seeds)
     seconds = 300 + 2 * RUNS * (problem.evaluation.seconds_at_most + 2)
     store.batches.create(batch, encode(order), seconds)
     doorbell.run_order(batch, seconds)
 
 
-def registration_batch(name: str, revision: int) -> str:
-    """Return the batch that registers a revision."""
-    return f"register.{name}.{revision}"
+def registration_batch(name: str, revision: int, blobs: Mapping[str, str]) -> str:
+    """Return the batch that registers these files as a revision: what others came to says nothing about them."""
+    whole = "\n".join(f"{blob} {path}" for path, blob in sorted(blobs.items()))
+    return f"register.{name}.{revision}.{sha256(whole.encode())[:16]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +165,7 @@ class Opener:
         revision, fields = registering
         files = dict(item.split(" ", 1)[::-1] for item in fields["files"].splitlines())
         problem = read_manifest(fields["manifest"].encode())
-        batch = registration_batch(name, revision)
+        batch = registration_batch(name, revision, files)
         text = self.store.batches.results([batch])[0]
         if text is None:
             if not self.store.batches.exists(batch):
@@ -141,20 +174,31 @@ class Opener:
         result = decode_result(text)
         if not isinstance(result, RegistrationResult):
             raise TypeError(f"{batch} has the results of another kind of order")
-        if result.trouble:
-            log.warning("registration failed, trying again", problem=name, trouble=result.trouble)
-            self.store.batches.forget([batch])
-            order_registration(self.store, self.doorbell, self.seed_key, problem, revision, files)
-            return
         findings = tuple(
             Finding(check=f.check, severity=f.severity, message=f.message, fix=f.fix) for f in result.findings
         )
-        if not result.ok or result.baseline is None:
+        if result.trouble:
+            failures = self.store.problems.count_trouble(name)
+            log.warning("registration failed", problem=name, trouble=result.trouble, failures=failures)
+            if failures < _TRIES:
+                # The sweeper's next look finds no batch and orders it again: soon, but never in a tight circle.
+                self.store.batches.forget([batch])
+                return
+            self._refuse(name, revision, (*findings, _not_measured(result.trouble)))
+        elif not result.ok or result.baseline is None:
             self._refuse(name, revision, findings)
+        elif (best := _best_so_far(self.store, problem)) not in {None, files[problem.files.mutable]}:
+            self._measure_again(problem, revision, {**files, problem.files.mutable: str(best)})
         else:
             self._open(problem, revision, fields, files, result, findings)
         self.store.batches.forget([batch])
         self.doorbell.look_around()
+
+    def _measure_again(self, problem: Problem, revision: int, files: Mapping[str, str]) -> None:
+        """A better version was accepted meanwhile: a revision never takes an accepted improvement back."""
+        text = "\n".join(f"{blob} {path}" for path, blob in files.items())
+        self.store.problems.change_registering(problem.name, files=text)
+        order_registration(self.store, self.doorbell, self.seed_key, problem, revision, files)
 
     def _refuse(self, name: str, revision: int, findings: tuple[Finding, ...]) -> None:
         first = next((f.message for f in findings if f.severity == "error"), "the registration refused it")
@@ -190,7 +234,7 @@ class Opener:
         self.store.experiments.claims_first(
             problem.name, revision, content_hash(contents[mutable]), "the published file"
         )
-        own = {key: value for key, value in fields.items() if key != "files"}
+        own = {key: value for key, value in fields.items() if key not in {"files", "troubles"}}
         state = ProblemState.OPEN if revision == 1 else None
         self.store.problems.end_registration(
             problem.name, state,
@@ -250,6 +294,13 @@ def _card(problem: Problem, files: Mapping[str, bytes], publisher: Identity) -> 
         locked_digest=digest_files(problem.locked_files(files)),
         published=datetime.now(UTC),
     )
+
+
+def _not_measured(trouble: str) -> Finding:
+    return Finding(
+        check="infrastructure", severity="error", message=f"The pool could not measure it: {trouble}.",
+        fix="make one evaluation shorter if it ran out of time; else tell the pool's operator, and publish again",
+    )  # fmt: skip
 
 
 def _number(value: float | None) -> float:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import structlog
 from platformdirs import user_data_path
 
 from ar_coordinator.data_directory import DataDirectory
@@ -40,6 +39,8 @@ json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=Tr
 
 def set_up_logging() -> None:
     """Log to stderr: lines for people on a terminal, else JSON; never more than what happened."""
+    import structlog
+
     renderer: Any = structlog.processors.JSONRenderer(ensure_ascii=True)
     if sys.stderr.isatty():
         renderer = structlog.dev.ConsoleRenderer(colors="NO_COLOR" not in os.environ)

@@ -6,11 +6,13 @@ anywhere goes on where it was.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 
+import redis
 import structlog
 
 from ar_coordinator import judgement
@@ -22,6 +24,7 @@ from ar_coordinator.judgement import Judgement, Published
 from ar_coordinator.seeds import constant_seeds, derive_seed
 from ar_coordinator.store import Store
 from ar_coordinator.store.connection import now_ms
+from ar_coordinator.store.experiments import Waiting
 from ar_coordinator.work_order import PairOrder, PairResult, PairsOrder, PairsResult, decode_result, encode
 from ar_core.acceptance import Verdict, Window, derive_window, next_batch, publication_pairs
 from ar_core.lifecycle import ExperimentState, ProblemState, Reason
@@ -66,21 +69,58 @@ class Referee:
         """Do the next thing for one experiment, then start what waits."""
         x = self.store.experiments.get(experiment_id)
         if x is not None and x.state is ExperimentState.VERIFYING:
-            self._go_on(x)
+            try:
+                self._go_on(x)
+            except redis.RedisError:
+                raise
+            except Exception as error:
+                # One experiment that cannot be gone on with must not keep its place, or the pool comes to a stand.
+                log.exception("a look at an experiment failed", experiment=x.id)
+                self._trouble(x, self.store.experiments.attempt(x.id), type(error).__name__)
         self.start_waiting()
 
     def start_waiting(self) -> None:
-        """Start queued experiments, in the order they came, while there are places."""
+        """Start queued experiments while there are places: in turn among contributors, each in its own order."""
         free = self.parallel - len(self.store.experiments.verifying())
         if free <= 0 or self.store.draining():
             return
-        now = now_ms()
-        for experiment_id in self.store.experiments.next_queued(limit=1000):
+        for waiting in in_turn(self._waiting(now_ms()), self._at_work()):
             if free <= 0:
                 return
-            not_before = self.store.experiments.field(experiment_id, "not_before")
-            if (not_before is None or int(not_before) <= now) and self._start(experiment_id):
-                free -= 1
+            free -= self._try_to_start(waiting.id)
+
+    def _waiting(self, now: int) -> list[Waiting]:
+        """Return what may start now; what waits for a withdrawn problem is withdrawn."""
+        queued = self.store.experiments.waiting()
+        states = {name: self.store.problems.field(name, "state") for name in {w.problem for w in queued}}
+        for waiting in queued:
+            if states[waiting.problem] == ProblemState.WITHDRAWN:
+                self.store.experiments.move(
+                    waiting.id, ExperimentState.QUEUED, ExperimentState.WITHDRAWN, reason=Reason.WITHDRAWN,
+                    explanation="Its problem was withdrawn before it was verified.", updated=datetime.now(UTC),
+                )  # fmt: skip
+        # A further revision that is being measured will be the version to beat: what starts now would start again.
+        ready = {name for name, state in states.items() if state == ProblemState.OPEN and not self._revised(name)}
+        return [w for w in queued if w.problem in ready and w.not_before <= now]
+
+    def _revised(self, problem: str) -> bool:
+        return self.store.problems.registering(problem) is not None
+
+    def _at_work(self) -> Counter[str]:
+        """Return how many experiments of each contributor are being verified."""
+        running = self.store.experiments.get_many(self.store.experiments.verifying())
+        return Counter(x.contributor for x in running)
+
+    def _try_to_start(self, experiment_id: str) -> bool:
+        try:
+            return self._start(experiment_id)
+        except redis.RedisError:
+            raise
+        except Exception:
+            # A problem that cannot be read keeps its own experiments waiting, not everybody's.
+            log.exception("a queued experiment does not start", experiment=experiment_id)
+            self.store.experiments.wait_until(experiment_id, now_ms() + _RETRY_MS[-1])
+            return False
 
     def _start(self, experiment_id: str) -> bool:
         x = self.store.experiments.get(experiment_id)
@@ -161,6 +201,10 @@ class Referee:
                 return
             fresh = results[0].pairs
         published = judgement.publish(opened.problem, opened.window, fresh)
+        if published.gain <= 0:
+            # What is committed states its gain: a version that came out worse on fresh seeds is no record.
+            self._reject(x, attempt, judged, verifier, Reason.NOT_REPRODUCED, _not_again(published))
+            return
         doubt = judgement.implausible(opened.problem, published)
         if doubt is not None and not self.store.experiments.field(x.id, "released"):
             self._hold(x, attempt, judged, published, verifier, doubt)
@@ -299,8 +343,8 @@ class Referee:
             pairs=pairs,
             deterministic=deterministic,
         )
-        self.store.batches.create(batch, encode(order))
         seconds = 2 * len(pairs) * (opened.problem.evaluation.seconds_at_most + 2) + 60
+        self.store.batches.create(batch, encode(order), seconds)
         self.doorbell.run_order(batch, seconds)
 
     def _pair(
@@ -385,6 +429,27 @@ def open_problem(store: Store, name: str) -> OpenProblem:
         window=window,
         locked_digest=fields["locked_digest"],
         evaluation=float(fields.get("evaluation", "0")),
+    )
+
+
+def in_turn(waiting: Iterable[Waiting], at_work: Counter[str]) -> list[Waiting]:
+    """Order what waits so that nobody's many go before another's few.
+
+    ``waiting`` is in the order of arrival, which stays the order of each contributor's own; ``at_work`` counts
+    the places that each holds already.
+    """
+    places = Counter(at_work)
+    turns: list[tuple[int, int, Waiting]] = []
+    for arrival, item in enumerate(waiting):
+        turns.append((places[item.contributor], arrival, item))
+        places[item.contributor] += 1
+    return [item for _, _, item in sorted(turns, key=lambda turn: turn[:2])]
+
+
+def _not_again(published: Published) -> str:
+    return (
+        f"The gain did not come back: on {published.n} fresh pairs it scored {published.score:g}, "
+        f"and the current best {published.baseline:g}."
     )
 
 

@@ -6,8 +6,11 @@ Not here: what a look at an experiment or problem does (``referee``, ``opening``
 import json
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
+import redis
 import structlog
 
 from ar_coordinator.data_directory import DataDirectory
@@ -47,10 +50,11 @@ class RefereeDesk:
         """Bring everything on that a referee before left: git, registrations, verifications, the ledger."""
         self._registry.remove_stale_locks()
         for name in self._store.problems.names():
-            repository = self._histories.repository(name)
-            repository.remove_stale_locks()
-            self._histories.reconcile(name)
-            self._opener.look_at_problem(name)
+            with _apart("settling a problem", name):
+                repository = self._histories.repository(name)
+                repository.remove_stale_locks()
+                self._histories.reconcile(name)
+                self._opener.look_at_problem(name)
         for experiment_id in self._store.experiments.verifying():
             self._referee.look_at_experiment(experiment_id)
         self.look_around()
@@ -70,8 +74,9 @@ class RefereeDesk:
         now = datetime.now(UTC)
         for name in self._store.problems.names():
             if self._store.problems.field(name, "head"):
-                while self._histories.flush_ledger(name, now):
-                    pass
+                with _apart("writing a ledger", name):
+                    while self._histories.flush_ledger(name, now):
+                        pass
         self._write_registry(now)
 
     def _write_registry(self, when: datetime) -> None:
@@ -91,18 +96,30 @@ class RefereeDesk:
         text.srem(keys.REGISTRY_DIRTY, *members)
 
 
+@contextmanager
+def _apart(what: str, problem: str) -> Iterator[None]:
+    """Keep what one problem's data breaks from the other problems; Redis being away concerns them all."""
+    try:
+        yield
+    except redis.RedisError:
+        raise
+    except Exception:
+        log.exception(f"{what} failed", problem=problem)
+
+
 def serve_queue(store: Store, directory: DataDirectory, pool: str, parallel: int) -> None:
-    """Be the referee until ended."""
-    desk = RefereeDesk(store, directory, pool, parallel)
-    desk.settle()
-    log.info("referee ready", pid=os.getpid())
-    answer(
-        store.connection,
-        REFEREE_QUEUE,
-        f"referee.{time.time_ns()}",
-        {
-            LOOK_AT_EXPERIMENT: desk.look_at_experiment,
-            LOOK_AT_PROBLEM: desk.look_at_problem,
-            LOOK_AROUND: desk.look_around,
-        },
-    )
+    """Be the referee until ended; waits for a referee before, which may still be at its last look."""
+    with directory.referee_lock():
+        desk = RefereeDesk(store, directory, pool, parallel)
+        desk.settle()
+        log.info("referee ready", pid=os.getpid())
+        answer(
+            store.connection,
+            REFEREE_QUEUE,
+            f"referee.{time.time_ns()}",
+            {
+                LOOK_AT_EXPERIMENT: desk.look_at_experiment,
+                LOOK_AT_PROBLEM: desk.look_at_problem,
+                LOOK_AROUND: desk.look_around,
+            },
+        )

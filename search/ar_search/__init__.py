@@ -1,1 +1,4 @@
-"""What proposes: agents, the sites they change and the operators they use (none of it is written yet)."""
+"""What proposes: agents, the places in a file that they change, and the operators they change them with.
+
+Not here: running or scoring anything. Whoever holds an agent evaluates what it proposes and tells it the outcome.
+"""

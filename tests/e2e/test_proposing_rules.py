@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 
 from ar_core.candidate import sha256
@@ -61,8 +62,8 @@ def proposer(wire: Any, member_of: Callable[..., Any]) -> Callable[..., Proposer
     def of(person: Any) -> Proposer:
         session = wire.session(member_of(person.home))
 
-        def propose(problem: str, content: str, *, key: str = "", **fields: Any) -> Any:
-            data = content.encode()
+        def propose(problem: str, text: str, *, key: str = "", **fields: Any) -> Any:
+            data = text.encode()
             given = {"content": data, "sha256": sha256(data), "size": len(data), **fields}
             return wire.call(
                 "Propose", session=session, problem=problem, idempotency_key=key or secrets.token_hex(16), **given
@@ -197,9 +198,9 @@ def test_a_paused_problem_takes_nothing_and_goes_on_where_it_was(
 
     assert until(verdict) == "accepted"
     # The operator has the same hand on it; and doing it twice is the same as once.
-    where = ["--data", str(pool.directory)]
+    where = ["--data", str(pool.directory), "--json"]
     for command, state in (("pause", "paused"), ("pause", "paused"), ("resume", "open"), ("resume", "open")):
-        assert told("ar_coordinator", "problems", command, "paused", *where).code == 0
+        assert told("ar_coordinator", "problems", command, "paused", *where).document["state"] == state
         assert ar_pool(ada, "show", "paused").document["state"] == state
 
 
@@ -207,8 +208,6 @@ def test_a_withdrawn_problem_is_closed_for_good(
     ada: Any, publish: Callable[..., Path], drained: Callable[[bool], None], ar_pool: Callable[..., Any], pool: Any,
     tmp_path: Path,
 ) -> None:  # fmt: skip
-    import httpx
-
     folder = publish(ada, "withdrawn")
     path = tmp_path / "numbers.json"
     path.write_text(numbers(4, 4))

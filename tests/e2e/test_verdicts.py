@@ -46,6 +46,11 @@ def programs(ada: Any, make_problem: Callable[..., Path]) -> dict[str, Any]:
     return document
 
 
+@pytest.fixture
+def propose(ada: Any, told: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda problem, path: told("ar_client", "propose", problem, "--file", str(path), "--json", home=ada.home)
+
+
 def numbers(*values: float, spaces: str = "") -> str:
     return json.dumps(values) + spaces + "\n"
 
@@ -121,9 +126,9 @@ def test_a_better_file_is_verified_committed_and_shown(pool: Any, ada: Any, bett
 )
 @pytest.mark.usefixtures("better")
 def test_a_file_that_is_no_improvement(
-    ada: Any, write: Callable[..., Path], content: str | bytes, reason: str, part: str
+    propose: Callable[..., Any], write: Callable[..., Path], content: str | bytes, reason: str, part: str
 ) -> None:
-    done = ada.propose("sums", write(content))
+    done = propose("sums", write(content))
     assert done.code == 9, done
     document = done.document
     assert (document["status"], document["reason"], document["commit"]) == ("rejected", reason, None)
@@ -131,7 +136,7 @@ def test_a_file_that_is_no_improvement(
 
 
 @pytest.mark.usefixtures("better")
-def test_the_same_file_again_is_a_duplicate(ada: Any, write: Callable[..., Path]) -> None:
+def test_the_same_file_again_is_a_duplicate(propose: Callable[..., Any], write: Callable[..., Path]) -> None:
     same = [
         numbers(2, 3),
         numbers(2, 3, spaces=" \t"),
@@ -139,14 +144,14 @@ def test_the_same_file_again_is_a_duplicate(ada: Any, write: Callable[..., Path]
         numbers(1, 2),  # the published file
     ]
     for content in same:
-        done = ada.propose("sums", write(content))
+        done = propose("sums", write(content))
         assert done.code == 9, done
         assert (done.document["status"], done.document["reason"]) == ("recorded", "duplicate")
         assert done.document["verified"] is None
 
 
 @pytest.mark.usefixtures("sums")
-def test_a_file_over_the_limit_is_never_sent(pool: Any, ada: Any, write: Callable[..., Path]) -> None:
+def test_a_file_over_the_limit_is_kept_nowhere(pool: Any, ada: Any, write: Callable[..., Path]) -> None:
     small, large = "[1.00390625]", "[1.0078125" + " " * 600 + "]"
     assert ada.propose("sums", write(small)).document["reason"] == "no_improvement"
     assert ada.propose("sums", write(large)).document["reason"] == "policy"
@@ -182,8 +187,10 @@ def test_a_file_over_the_limit_is_never_sent(pool: Any, ada: Any, write: Callabl
     ],
 )
 @pytest.mark.usefixtures("programs")
-def test_a_program_that_misbehaves(ada: Any, write: Callable[..., Path], program: str, reason: set[str]) -> None:
-    done = ada.propose("programs", write(program))
+def test_a_program_that_misbehaves(
+    propose: Callable[..., Any], write: Callable[..., Path], program: str, reason: set[str]
+) -> None:
+    done = propose("programs", write(program))
     assert done.code == 9, done
     document = done.document
     assert (document["status"], document["commit"]) == ("rejected", None)

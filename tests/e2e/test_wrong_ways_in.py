@@ -157,17 +157,15 @@ def test_a_name_that_is_taken(pool: Any, ada: Any, ar_pool: Command, new_token: 
     refused(ar_pool("login", pool.grpc, "--token", new_token(), "--name", "no name at all"), 2, "AR-I210")
 
 
-def test_a_banned_identity(
-    pool: Any, ar_pool: Command, new_token: Callable[..., str], operator: Command, told: Command
-) -> None:
+def test_a_banned_identity(pool: Any, ar_pool: Command, new_token: Callable[..., str], operator: Command) -> None:
     machine = ar_pool("login", pool.grpc, "--token", new_token(), "--name", "eve").document["machine"]
-    where = ["--data", str(pool.directory)]
     assert ar_pool("problems").code == 0
-    assert told("ar_coordinator", "workers", "ban", machine, "--reason", "flooding", *where).code == 0
+    assert operator("workers", "ban", machine, "--reason", "flooding").document["banned"] == "flooding"
     assert "flooding" in refused(ar_pool("problems"), 5, "AR-I209")["message"]
     listed = {w["machine"]: w["banned"] for w in operator("workers", "list").document["workers"]}
     assert listed[machine] == "flooding"
-    assert told("ar_coordinator", "workers", "unban", machine, *where).code == 0
+    assert operator("workers", "unban", machine).document["banned"] is None
+    refused(operator("workers", "ban", "m-nobody"), 3, "AR-A109")
     assert ar_pool("problems").code == 0
 
 

@@ -48,7 +48,8 @@ def list_experiments(directory: "DataDirectory", problem: str, status: str | Non
 @experiments.command()
 @data_option
 @click.argument("experiment")
-def show(directory: "DataDirectory", experiment: str) -> None:
+@json_option
+def show(directory: "DataDirectory", experiment: str, as_json: bool) -> None:  # noqa: ARG001 - it is JSON anyway
     """Print one experiment as JSON."""
     from ar_coordinator.admin_session import admin_channel
     from ar_core.documents import experiment_document
@@ -64,7 +65,8 @@ def show(directory: "DataDirectory", experiment: str) -> None:
 @experiments.command()
 @data_option
 @click.argument("experiment", required=False, default="")
-def requeue(directory: "DataDirectory", experiment: str) -> None:
+@json_option
+def requeue(directory: "DataDirectory", experiment: str, as_json: bool) -> None:
     """Ring again for one experiment under verification, or for all that wait."""
     from ar_coordinator.admin_session import admin_channel
     from ar_proto.v1 import administration_pb2, administration_pb2_grpc
@@ -72,7 +74,10 @@ def requeue(directory: "DataDirectory", experiment: str) -> None:
     with admin_channel(directory) as pool:
         stub = administration_pb2_grpc.AdministrationServiceStub(pool.channel)
         count = pool.call(stub.Requeue, administration_pb2.RequeueRequest(id=experiment)).count
-    output.say(f"Rang for {count} experiment(s).")
+    if as_json:
+        output.data({"schema": "ar.requeue/1", "count": count})
+    else:
+        output.say(f"Rang for {count} experiment(s).")
 
 
 @experiments.command()
@@ -80,12 +85,18 @@ def requeue(directory: "DataDirectory", experiment: str) -> None:
 @click.argument("experiment")
 @click.option("--refuse", is_flag=True, help="Reject it for good.")
 @click.option("--reason", default="", help="Why, for everybody to read.")
-def release(directory: "DataDirectory", experiment: str, refuse: bool, reason: str) -> None:
+@json_option
+def release(directory: "DataDirectory", experiment: str, refuse: bool, reason: str, as_json: bool) -> None:
     """Let a held experiment be verified once more and accepted if it is real; or --refuse it."""
     from ar_coordinator.admin_session import admin_channel
+    from ar_core.documents import experiment_document
+    from ar_core.wire import experiment_from_wire
     from ar_proto.v1 import administration_pb2, administration_pb2_grpc
 
     request = administration_pb2.ResolveHeldRequest(id=experiment, release=not refuse, reason=reason)
     with admin_channel(directory) as pool:
-        pool.call(administration_pb2_grpc.AdministrationServiceStub(pool.channel).ResolveHeld, request)
-    output.say(f"{experiment} is {'refused' if refuse else 'queued again'}.")
+        answer = pool.call(administration_pb2_grpc.AdministrationServiceStub(pool.channel).ResolveHeld, request)
+    if as_json:
+        output.data(experiment_document(experiment_from_wire(answer.experiment)))
+    else:
+        output.say(f"{experiment} is {'refused' if refuse else 'queued again'}.")

@@ -1,6 +1,6 @@
 """``ar-coordinator problems``: the operator's hand on problems."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -46,29 +46,39 @@ def list_problems(directory: "DataDirectory", as_json: bool) -> None:
 @data_option
 @click.argument("name")
 @click.option("--reason", default="paused by the operator", show_default=True)
-def pause(directory: "DataDirectory", name: str, reason: str) -> None:
+@json_option
+def pause(directory: "DataDirectory", name: str, reason: str, as_json: bool) -> None:
     """Take no more proposals; what is queued waits."""
-    _set_state(directory, name, "paused", reason)
-    output.say(f"{name} is paused.")
+    document = _set_state(directory, name, "paused", reason)
+    if as_json:
+        output.data(document)
+    else:
+        output.say(f"{name} is paused.")
 
 
 @problems.command()
 @data_option
 @click.argument("name")
-def resume(directory: "DataDirectory", name: str) -> None:
+@json_option
+def resume(directory: "DataDirectory", name: str, as_json: bool) -> None:
     """Go on with a paused problem."""
-    _set_state(directory, name, "open", "")
-    output.say(f"{name} is open.")
+    document = _set_state(directory, name, "open", "")
+    if as_json:
+        output.data(document)
+    else:
+        output.say(f"{name} is open.")
 
 
-def _set_state(directory: "DataDirectory", name: str, state: str, reason: str) -> None:
+def _set_state(directory: "DataDirectory", name: str, state: str, reason: str) -> dict[str, Any]:
     from ar_coordinator.admin_session import admin_channel
+    from ar_core.documents import problem_document
     from ar_core.lifecycle import ProblemState
-    from ar_core.wire import problem_state_to_wire
+    from ar_core.wire import problem_from_wire, problem_state_to_wire
     from ar_proto.v1 import publishing_pb2, publishing_pb2_grpc
 
     request = publishing_pb2.SetStateRequest(
         problem=name, state=problem_state_to_wire(ProblemState(state)), reason=reason
     )
     with admin_channel(directory) as pool:
-        pool.call(publishing_pb2_grpc.PublishingServiceStub(pool.channel).SetState, request)
+        answer = pool.call(publishing_pb2_grpc.PublishingServiceStub(pool.channel).SetState, request)
+    return problem_document(problem_from_wire(answer.problem))

@@ -39,14 +39,15 @@ def serve(
       ar-coordinator serve --data ./pool
       ar-coordinator serve --data ./pool --grpc 127.0.0.1:0 --web 127.0.0.1:0 --json
     """
-    from ar_coordinator import serve as pool
     from ar_coordinator.address import parse_address
-    from ar_coordinator.commands.init import initialise
-    from ar_sandbox.rooms import Sandbox
 
     grpc_at, web_at = parse_address(grpc_address), parse_address(web_address)
     if not (web_at.is_local or web_tls or web_behind_proxy):
         raise PoolError("AR-C608", str(web_at))
+    from ar_coordinator import serve as pool
+    from ar_coordinator.commands.init import initialise
+    from ar_sandbox.rooms import Sandbox
+
     if verifiers != 0:
         Sandbox.detect()
     if not directory.initialised:

@@ -39,28 +39,37 @@ def list_workers(directory: "DataDirectory", as_json: bool) -> None:
 @data_option
 @click.argument("machine")
 @click.option("--reason", default="", help="Why; the banned one is told.")
-def ban(directory: "DataDirectory", machine: str, reason: str) -> None:
+@json_option
+def ban(directory: "DataDirectory", machine: str, reason: str, as_json: bool) -> None:
     """Refuse everything from a machine (m-…) or identity (i-…) from now on."""
-    _set(directory, machine, banned=True, reason=reason)
-    output.say(f"{machine} is banned.")
+    document = _set(directory, machine, banned=True, reason=reason)
+    if as_json:
+        output.data(document)
+    else:
+        output.say(f"{machine} is banned.")
 
 
 @workers.command()
 @data_option
 @click.argument("machine")
-def unban(directory: "DataDirectory", machine: str) -> None:
+@json_option
+def unban(directory: "DataDirectory", machine: str, as_json: bool) -> None:
     """Lift a ban."""
-    _set(directory, machine, banned=False, reason="")
-    output.say(f"{machine} is welcome again.")
+    document = _set(directory, machine, banned=False, reason="")
+    if as_json:
+        output.data(document)
+    else:
+        output.say(f"{machine} is welcome again.")
 
 
-def _set(directory: "DataDirectory", machine: str, *, banned: bool, reason: str) -> None:
+def _set(directory: "DataDirectory", machine: str, *, banned: bool, reason: str) -> dict[str, Any]:
     from ar_coordinator.admin_session import admin_channel
     from ar_proto.v1 import administration_pb2, administration_pb2_grpc
 
     request = administration_pb2.SetBanRequest(identity=machine, banned=banned, reason=reason)
     with admin_channel(directory) as pool:
-        pool.call(administration_pb2_grpc.AdministrationServiceStub(pool.channel).SetBan, request)
+        stub = administration_pb2_grpc.AdministrationServiceStub(pool.channel)
+        return {"schema": "ar.worker/1", **_document(pool.call(stub.SetBan, request).identity)}
 
 
 def _document(status: Any) -> dict[str, Any]:

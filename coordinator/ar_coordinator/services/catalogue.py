@@ -4,6 +4,7 @@ Not here: how it is read (``read_model``), and the same for browsers (``web``).
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +29,7 @@ _ORDERS: dict[int, Order] = {
     catalogue_pb2.LEADERBOARD_ORDER_RECENT: "recent",
 }
 _LOOK_AGAIN_SECONDS = 5.0
+_PAGE = re.compile(r"[0-9]{1,15}")
 
 
 class Catalogue(catalogue_pb2_grpc.CatalogueServiceServicer):
@@ -58,7 +60,7 @@ class Catalogue(catalogue_pb2_grpc.CatalogueServiceServicer):
     ) -> catalogue_pb2.ListExperimentsResponse:
         """Return a page of experiments, newest first."""
         self._read.existing(request.problem)
-        if request.page_token and not request.page_token.isdecimal():
+        if request.page_token and not _PAGE.fullmatch(request.page_token):
             raise PoolError("AR-A101", "the page token is not one of ours")
         found, following = self._read.experiments(
             request.problem,

@@ -20,13 +20,13 @@ from ar_core.signing import KEY_BYTES, SESSION_DOMAIN, PublicKey, verify
 from ar_core.wire import identity_to_wire, role_from_wire, seconds_to_wire, time_to_wire
 from ar_proto.v1 import enrolment_pb2, enrolment_pb2_grpc
 
-_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{1,39}$")
-_SECRET = re.compile(r"^[0-9a-f]{32}$")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,39}")
+_SECRET = re.compile(r"[0-9a-f]{32}")
 
 
 def is_name(text: str) -> bool:
     """Tell whether ``text`` may be a contributor's public name."""
-    return _NAME.match(text) is not None
+    return _NAME.fullmatch(text) is not None
 
 
 class Enrolment(enrolment_pb2_grpc.EnrolmentServiceServicer):
@@ -39,7 +39,7 @@ class Enrolment(enrolment_pb2_grpc.EnrolmentServiceServicer):
 
     def Join(self, request: enrolment_pb2.JoinRequest, context: Any) -> enrolment_pb2.JoinResponse:  # noqa: N802
         """Redeem a token."""
-        if not _SECRET.match(request.secret):
+        if not _SECRET.fullmatch(request.secret):
             raise PoolError("AR-I202")
         if len(request.public_key) != KEY_BYTES:
             raise PoolError("AR-A101", "a public key has 32 bytes")

@@ -8,7 +8,9 @@ import asyncio
 import inspect
 import shutil
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ log = structlog.get_logger("grpc")
 _CALLS_A_MINUTE = 1200
 _FULL_BYTES = 1024 * 1024
 _UNKNOWN_CALLS_A_MINUTE = 120
+_REFUSED_CALLS_A_MINUTE = 600
+_STREAMS = 64
 
 
 class Gate(grpc.aio.ServerInterceptor):
@@ -37,6 +41,7 @@ class Gate(grpc.aio.ServerInterceptor):
         self._store = store
         self._disk = disk
         self._rates = Rates()
+        self._streams = Streams()
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], details: Any) -> Any:
         """Wrap the method's handler."""
@@ -51,8 +56,14 @@ class Gate(grpc.aio.ServerInterceptor):
 
     def _wrapped(self, handler: Any, method: str, token: str) -> Any:
         async def identify(context: Any) -> Identity | None:
-            identity = await asyncio.to_thread(self._identify, method, token)
-            who = identity.id if identity else str(context.peer()).rpartition(":")[0]
+            address = str(context.peer()).rpartition(":")[0]
+            try:
+                identity = await asyncio.to_thread(self._identify, method, token)
+            except PoolError:
+                # Guessing sessions is limited too, in a count of its own: it must not keep others from signing in.
+                self._rates.check(f"refused {address}", _REFUSED_CALLS_A_MINUTE)
+                raise
+            who = identity.id if identity else address
             self._rates.check(who, _CALLS_A_MINUTE if identity else _UNKNOWN_CALLS_A_MINUTE)
             return identity
 
@@ -68,10 +79,12 @@ class Gate(grpc.aio.ServerInterceptor):
 
         async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
             try:
-                caller.current.set(await identify(context))
+                identity = await identify(context)
+                caller.current.set(identity)
                 function = handler.unary_stream or handler.stream_stream
-                async for response in function(request, context):
-                    yield response
+                with self._streams.one_more(identity.id if identity else str(context.peer())):
+                    async for response in function(request, context):
+                        yield response
             except Exception as error:
                 await self._abort(context, method, error)
 
@@ -146,6 +159,26 @@ class Rates:
         if self._counts[who] > limit:
             wait = (window + 1) * 60 - now
             raise PoolError("AR-A103", f"wait {wait:.0f} s", retry_after=wait)
+
+
+class Streams:
+    """Counts open streams by caller, in this process."""
+
+    def __init__(self) -> None:
+        self._open: Counter[str] = Counter()
+
+    @contextmanager
+    def one_more(self, who: str) -> Iterator[None]:
+        """Count a stream while the block runs; raises ``PoolError`` AR-A103 over the limit."""
+        if self._open[who] >= _STREAMS:
+            raise PoolError("AR-A103", f"{_STREAMS} streams are open already", hint="end one of them first")
+        self._open[who] += 1
+        try:
+            yield
+        finally:
+            self._open[who] -= 1
+            if not self._open[who]:
+                del self._open[who]
 
 
 def _bearer(metadata: dict[str, Any]) -> str:

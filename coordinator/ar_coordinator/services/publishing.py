@@ -28,9 +28,12 @@ from ar_core.text import one_line
 from ar_core.wire import experiment_to_wire, problem_state_from_wire, problem_to_wire
 from ar_proto.v1 import publishing_pb2, publishing_pb2_grpc
 
-_SHA256 = re.compile(r"^[0-9a-f]{64}$")
-_KEY = re.compile(r"^[A-Za-z0-9-]{1,64}$")
-_COMMIT = re.compile(r"^[0-9a-f]{40}$")
+_ARRIVING = 8
+"""Folders that arrive at a time, of different publishers: each may take 64 MiB of memory meanwhile."""
+_ARRIVAL_SECONDS = 900
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_KEY = re.compile(r"[A-Za-z0-9-]{1,64}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class Publishing(publishing_pb2_grpc.PublishingServiceServicer):
@@ -41,24 +44,25 @@ class Publishing(publishing_pb2_grpc.PublishingServiceServicer):
         self._doorbell = doorbell
         self._read = read
         self._seed_key = seed_key
+        self._arriving: set[str] = set()
 
     async def Publish(  # noqa: N802
         self, requests: AsyncIterator[publishing_pb2.PublishRequest], context: Any
     ) -> publishing_pb2.PublishResponse:
-        """Take in a folder; its size is bounded while it arrives."""
-        files: dict[str, bytearray] = {}
-        total = 0
-        async for request in requests:
-            total += len(request.data)
-            files.setdefault(request.path, bytearray()).extend(request.data)
-            if total > MAX_BUNDLE_BYTES or len(files) > MAX_FILES:
-                raise PoolError(
-                    "AR-P302", f"it is over {MAX_BUNDLE_BYTES >> 20} MiB or {MAX_FILES} files",
-                    hint="leave out what the scorer does not need",
-                )  # fmt: skip
+        """Take in a folder; its size is bounded while it arrives, and what is held of all folders at a time."""
         publisher = caller()
-        contents = {path: bytes(data) for path, data in files.items()}
-        return await asyncio.to_thread(self._take_in, contents, publisher)
+        if publisher.id in self._arriving or len(self._arriving) >= _ARRIVING:
+            raise PoolError("AR-A103", "other folders are being taken in", hint="try again when it has arrived",
+                            retry_after=5.0)  # fmt: skip
+        self._arriving.add(publisher.id)
+        try:
+            async with asyncio.timeout(_ARRIVAL_SECONDS):
+                files = await _arrival(requests)
+            return await asyncio.to_thread(self._take_in, files, publisher)
+        except TimeoutError:
+            raise PoolError("AR-P302", f"it did not arrive within {_ARRIVAL_SECONDS} s") from None
+        finally:
+            self._arriving.discard(publisher.id)
 
     def _take_in(self, files: dict[str, bytes], publisher: Identity) -> publishing_pb2.PublishResponse:
         name, revision = take_in(self._store, self._doorbell, self._seed_key, files, publisher)
@@ -100,17 +104,18 @@ class Publishing(publishing_pb2_grpc.PublishingServiceServicer):
         who = caller()
         card = self._read.existing(request.problem)
         content = request.content if request.HasField("content") else None
-        if not _KEY.match(request.idempotency_key):
+        if not _KEY.fullmatch(request.idempotency_key):
             raise PoolError("AR-A101", "an idempotency key has 1 to 64 letters, digits or '-'")
         digest = sha256(content) if content is not None else request.sha256
-        if not _SHA256.match(digest) or (request.sha256 and request.sha256 != digest):
+        if not _SHA256.fullmatch(digest) or (request.sha256 and request.sha256 != digest):
             raise PoolError("AR-A101", "the bytes do not have the hash that was sent with them")
         x = self._experiment(request, card, who, digest)
         finding = oversize(request.size, card.max_bytes) if content is None else check_policy(content, card.max_bytes)
         if content is None and request.size <= card.max_bytes:
             raise PoolError("AR-A101", "the file's bytes are missing")
+        kept = None
         if finding is None and content is not None:
-            self._store.blobs.put(content)
+            kept = content
             hashed = content_hash(content)
         else:
             explanation = f"{finding.message}; {finding.hint}." if finding else ""
@@ -123,6 +128,7 @@ class Publishing(publishing_pb2_grpc.PublishingServiceServicer):
             once=keys.once(who.id, request.idempotency_key),
             quota=keys.quota(who.contributor.lower(), card.name),
             limit=0 if free else PROPOSALS_PER_HOUR,
+            content=kept,
         )
         match added.answer:
             case "missing":
@@ -156,7 +162,7 @@ class Publishing(publishing_pb2_grpc.PublishingServiceServicer):
             agent="hand",
             note=one_line(request.note),
             claimed=claimed,
-            parent=request.parent if _COMMIT.match(request.parent) else card.head,
+            parent=request.parent if _COMMIT.fullmatch(request.parent) else card.head,
             blob=digest if request.HasField("content") and len(request.content) <= MAX_MUTABLE_BYTES else "",
             created=now,
             updated=now,
@@ -170,6 +176,25 @@ class Publishing(publishing_pb2_grpc.PublishingServiceServicer):
         if who.role is not Role.OPERATOR and owner != who.id and card.publisher != who.contributor:
             raise PoolError("AR-P303", name)
         return card
+
+
+async def _arrival(requests: AsyncIterator[publishing_pb2.PublishRequest]) -> dict[str, bytes]:
+    """Return the files of an upload; raises ``PoolError`` AR-P302 as soon as it is more than a folder may be."""
+    files: dict[str, bytearray] = {}
+    total = 0
+    async for request in requests:
+        if request.path not in files:
+            # Names count too: they are held like bytes.
+            total += len(request.path)
+            files[request.path] = bytearray()
+        total += len(request.data)
+        if total > MAX_BUNDLE_BYTES or len(files) > MAX_FILES:
+            raise PoolError(
+                "AR-P302", f"it is over {MAX_BUNDLE_BYTES >> 20} MiB or {MAX_FILES} files",
+                hint="leave out what the scorer does not need",
+            )  # fmt: skip
+        files[request.path] += request.data
+    return {path: bytes(data) for path, data in files.items()}
 
 
 def _rejected(x: Experiment, explanation: str) -> Experiment:

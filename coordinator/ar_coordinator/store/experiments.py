@@ -58,7 +58,7 @@ _ADD = (
     _MOVE
     + """
 -- 1 problem 2 id 3 once key 4 now ms 5 limit an hour 6 quota key 7 content hash 8 state 9 contributor
--- 10 seconds an idempotency key is kept, then fields
+-- 10 seconds an idempotency key is kept 11 blob to store with it, or empty 12 its bytes, then fields
 local problem, id, state = ARGV[1], ARGV[2], ARGV[8]
 local again = redis.call('GET', ARGV[3])
 if again then return {'again', again} end
@@ -75,7 +75,7 @@ if tonumber(ARGV[5]) > 0 then
   redis.call('EXPIRE', ARGV[6], 3600)
 end
 local key = 'ar:experiment:' .. id
-for i = 11, #ARGV, 2 do redis.call('HSET', key, ARGV[i], ARGV[i + 1]) end
+for i = 13, #ARGV, 2 do redis.call('HSET', key, ARGV[i], ARGV[i + 1]) end
 local number = redis.call('INCR', 'ar:experiment-number:' .. problem)
 redis.call('HSET', key, 'number', number, 'attempt', 0, 'revision', now[2])
 local settled = '1'
@@ -87,6 +87,8 @@ if state == 'queued' then
     redis.call('HSET', key, 'reason', 'duplicate', 'explanation', 'The same file as ' .. seen .. '.')
   else
     redis.call('HSET', hashes, ARGV[7], id)
+    -- Here and not before: whatever is refused leaves no bytes behind.
+    if ARGV[11] ~= '' then redis.call('SETNX', 'ar:blob:' .. ARGV[11], ARGV[12]) end
     settled = '0'
   end
 end
@@ -144,6 +146,16 @@ class Added:
     """The experiment's identifier, the problem's state, or milliseconds to wait."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A queued experiment; ``not_before`` (ms) is when it may start at the earliest."""
+
+    id: str
+    problem: str
+    contributor: str
+    not_before: int
+
+
 class Experiments:
     """The pool's experiments."""
 
@@ -154,14 +166,17 @@ class Experiments:
         self._start = self._redis.register_script(_START)
         self._accept = self._redis.register_script(_ACCEPT)
 
-    def add(self, x: Experiment, *, content_hash: str, once: str, quota: str, limit: int) -> Added:
+    def add(
+        self, x: Experiment, *, content_hash: str, once: str, quota: str, limit: int, content: bytes | None = None
+    ) -> Added:
         """Add a new experiment, queued or rejected; a file seen before becomes a recorded duplicate.
 
         ``once`` is the key of the caller's idempotency key, ``quota`` that of its proposals; ``limit`` is how
-        many of them an hour are allowed, 0 for any.
+        many of them an hour are allowed, 0 for any. ``content`` are the bytes of ``x.blob``, stored in the same
+        step if it is queued; at most ``IN_REDIS_BYTES``.
         """
         arguments = [x.problem, x.id, once, now_ms(), limit, quota, content_hash, x.state.value, x.contributor,
-                     _ONCE_SECONDS]  # fmt: skip
+                     _ONCE_SECONDS, "" if content is None else x.blob, content or b""]  # fmt: skip
         fields = {key: text for key, text in to_fields(x).items() if key not in {"state", "revision"}}
         answer, detail = cast("list[str]", self._add(args=[*arguments, *_flat(fields)]))
         return Added(answer=answer, detail=detail)
@@ -247,9 +262,22 @@ class Experiments:
             pipeline.hgetall(keys.experiment(experiment_id))
         return [from_fields(Experiment, fields) for fields in pipeline.execute() if fields]
 
-    def next_queued(self, limit: int) -> list[str]:
-        """Return queued experiments in the order they came."""
-        return cast("list[str]", self._redis.zrange(keys.QUEUE, 0, limit - 1))
+    def waiting(self) -> list[Waiting]:
+        """Return everything queued, in the order it came."""
+        ids = cast("list[str]", self._redis.zrange(keys.QUEUE, 0, -1))
+        pipeline = self._redis.pipeline(transaction=False)
+        for experiment_id in ids:
+            pipeline.hmget(keys.experiment(experiment_id), "problem", "contributor", "not_before")
+        rows = zip(ids, pipeline.execute(), strict=True)
+        return [
+            Waiting(id=experiment_id, problem=problem, contributor=contributor, not_before=int(not_before or 0))
+            for experiment_id, (problem, contributor, not_before) in rows
+            if problem is not None
+        ]
+
+    def wait_until(self, experiment_id: str, when_ms: int) -> None:
+        """Say before when a queued experiment is not started."""
+        self._redis.hset(keys.experiment(experiment_id), "not_before", when_ms)
 
     def verifying(self) -> list[str]:
         """Return the experiments under verification."""

@@ -48,7 +48,10 @@ def from_fields(kind: type[T], fields: Mapping[str, str]) -> T:
     """Return the record; fields that it does not know are passed over."""
     hints: dict[str, Any] = _hints(typing.cast("typing.Hashable", kind))
     values = {name: _from_text(hint, fields[name]) for name, hint in hints.items() if name in fields}
-    return kind(**values)
+    absent = {
+        name: None for name in _required_and_optional(typing.cast("typing.Hashable", kind)) if name not in fields
+    }
+    return kind(**absent, **values)
 
 
 @cache
@@ -57,6 +60,17 @@ def _hints(kind: Any) -> dict[str, Any]:
         name: _bare(annotation)
         for name, annotation in typing.get_type_hints(typing.cast("typing.Hashable", kind)).items()
     }
+
+
+@cache
+def _required_and_optional(kind: Any) -> tuple[str, ...]:
+    """Return the attributes that may be ``None`` and have no default to fall back to."""
+    hints = typing.get_type_hints(kind)
+    return tuple(
+        item.name
+        for item in dataclasses.fields(kind)
+        if item.default is dataclasses.MISSING and type(None) in typing.get_args(hints[item.name])
+    )
 
 
 def _bare(annotation: Any) -> Any:

@@ -128,6 +128,14 @@ class Problems:
             return None
         return int(revision), cast("dict[str, str]", self._redis.hgetall(keys.problem(name) + ":next"))
 
+    def change_registering(self, name: str, **changes: str) -> None:
+        """Set fields of the revision under registration."""
+        self._redis.hset(keys.problem(name) + ":next", mapping=changes)
+
+    def count_trouble(self, name: str) -> int:
+        """Count one more registration that failed for a reason of ours; return how many did."""
+        return int(self._redis.hincrby(keys.problem(name) + ":next", "troubles", 1))
+
     def end_registration(self, name: str, state: ProblemState | None, **changes: object) -> None:
         """Close a registration: the problem's fields change, and its state where one is given."""
         pipeline = self._redis.pipeline(transaction=True)
