@@ -34,8 +34,19 @@ def make_admin_session(directory: DataDirectory, store: "Store", address: str) -
         id=_OPERATOR, role=Role.OPERATOR, contributor="operator", machine="m-operator", joined=datetime.now(UTC)
     )
     store.connection.text.hset(keys.identity(_OPERATOR), mapping=to_fields(operator))
+    end_admin_session(directory, store)  # one that a killed pool left behind
     session = store.identities.open_session(_OPERATOR, _SESSION_SECONDS)
     write_atomically(directory.admin, json.dumps({"grpc": address, "session": session}))
+
+
+def end_admin_session(directory: DataDirectory, store: "Store") -> None:
+    """Make the operator's session worthless, if there is one."""
+    try:
+        session = str(json.loads(directory.admin.read_text())["session"])
+    except (OSError, ValueError, KeyError):
+        return
+    directory.admin.unlink(missing_ok=True)
+    store.identities.close_session(session)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -108,10 +109,8 @@ class DataDirectory:
         except OSError as error:
             raise cannot_write(self.root, error) from None
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise PoolError("AR-C600", str(self.root)) from None
+            if not _locked_soon(descriptor):
+                raise PoolError("AR-C600", str(self.root))
             yield
         finally:
             os.close(descriptor)
@@ -146,6 +145,18 @@ class DataDirectory:
         finally:
             os.close(descriptor)
         return False
+
+
+def _locked_soon(descriptor: int, tries: int = 20) -> bool:
+    """Take a lock; whoever only asks whether a pool runs (``is_locked``) holds it for a moment."""
+    for _ in range(tries):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.01)
+        else:
+            return True
+    return False
 
 
 def write_atomically(path: Path, text: str | bytes, mode: int = 0o600) -> None:

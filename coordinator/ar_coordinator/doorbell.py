@@ -6,11 +6,13 @@ rings again. RQ's own default would unpickle what it finds in Redis; nothing her
 
 import logging
 from collections.abc import Callable, Mapping
+from types import FrameType
 from typing import Any, ClassVar
 
 from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.worker import WorkerStatus
 
 from ar_coordinator.store.connection import Connection
 
@@ -25,6 +27,10 @@ REFEREE_SECONDS = 300
 
 class UnknownBellError(RuntimeError):
     """A job that names a function which is not on the list: not executed."""
+
+
+class LeavingNow(BaseException):
+    """Raised in the middle of a job by a signal; no ``Exception``, so that nothing takes it for trouble."""
 
 
 class Doorbell:
@@ -108,10 +114,30 @@ class Bellboy(SimpleWorker):
     log_job_description = False
     log_result_lifespan = False
     max_connection_wait_time = 2.0
+    leaves_at_once = False
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """End on a signal: after the present job, or in the middle of it."""
+        if self.leaves_at_once and self.get_state() == WorkerStatus.BUSY:
+            self._stop_requested = True
+            raise LeavingNow
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call] # RQ leaves it untyped
+
+    def handle_exception(self, job: Job, *exc_info: Any) -> None:
+        """Log what a job failed with; leaving in the middle of one is no failure."""
+        if exc_info[0] is not LeavingNow:
+            super().handle_exception(job, *exc_info)
 
 
-def answer(connection: Connection, queue: str, name: str, listed: Mapping[str, Callable[..., None]]) -> None:
-    """Answer ``queue`` until a signal ends it or Redis stays away; returns then."""
+def answer(
+    connection: Connection, queue: str, name: str, listed: Mapping[str, Callable[..., None]], *,
+    leaves_at_once: bool = False,
+) -> None:  # fmt: skip
+    """Answer ``queue`` until a signal ends it or Redis stays away; returns then.
+
+    With ``leaves_at_once`` a signal raises ``LeavingNow`` in the middle of a job: for work that is measured again
+    anyway.
+    """
     ListedJob.listed = dict(listed)
     logging.getLogger("rq.worker").setLevel(logging.WARNING)
     worker: Any = Bellboy(
@@ -121,6 +147,7 @@ def answer(connection: Connection, queue: str, name: str, listed: Mapping[str, C
         serializer=JSONSerializer,
         job_class=ListedJob,
     )
+    worker.leaves_at_once = leaves_at_once
     worker.work(logging_level="WARNING")
 
 

@@ -92,6 +92,11 @@ class EmbeddedRedis:
 
     def start(self, seconds: float = 60.0) -> None:
         """Start and wait until it answers; raises ``PoolError`` when it does not."""
+        self.launch()
+        self.wait_until_ready(seconds)
+
+    def launch(self) -> None:
+        """Start the server; it ends with the thread that called this."""
         server = find_server()
         configuration = self.directory / "redis.conf"
         (self.directory / "redis.sock").unlink(missing_ok=True)
@@ -110,13 +115,19 @@ class EmbeddedRedis:
             start_new_session=True,
         )
         self._pid_file.write_text(str(self._process.pid))
+
+    def wait_until_ready(self, seconds: float = 60.0) -> None:
+        """Wait until a launched server answers, and end it when it does not."""
+        process = self._process
+        if process is None:
+            raise PoolError("AR-C609", "the embedded server was not started")
         try:
-            self._wait_until_ready(self._process, seconds)
+            self._ask_until_ready(process, seconds)
         except BaseException:
             self._end_process()
             raise
 
-    def _wait_until_ready(self, process: "subprocess.Popen[bytes]", seconds: float) -> None:
+    def _ask_until_ready(self, process: "subprocess.Popen[bytes]", seconds: float) -> None:
         deadline = time.monotonic() + seconds
         client = redis.Redis(unix_socket_path=self.socket)
         try:

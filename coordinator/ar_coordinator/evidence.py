@@ -76,9 +76,12 @@ class Publication:
     revision: int
     score: Score
     locked_digest: str
+    seeds: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_common(self.problem, self.revision, self.locked_digest)
+        for seed in self.seeds:
+            _check("Seeds", _SEED, seed)
 
     def to_message(self, note: str = "", *, decimals: int | None = None) -> bytes:
         """Return the commit message; ``note`` defaults to "Publish NAME"."""
@@ -89,6 +92,8 @@ class Publication:
             "Score": str(self.score),
             "Locked-Digest": self.locked_digest,
         }
+        if self.seeds:
+            trailers["Seeds"] = " ".join(self.seeds)
         return _message(subject, trailers)
 
     @classmethod
@@ -99,6 +104,7 @@ class Publication:
             revision=_integer("Revision", _get(trailers, "Revision")),
             score=Score.parse(_get(trailers, "Score")),
             locked_digest=_get(trailers, "Locked-Digest"),
+            seeds=tuple(trailers.get("Seeds", "").split()),
         )
 
 

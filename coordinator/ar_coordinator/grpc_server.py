@@ -20,6 +20,7 @@ from ar_coordinator.services.catalogue import Catalogue
 from ar_coordinator.services.enrolment import Enrolment
 from ar_coordinator.services.interceptor import Gate
 from ar_coordinator.services.publishing import Publishing
+from ar_coordinator.services.work import Work
 from ar_coordinator.store import Store
 from ar_core.errors import PoolError
 from ar_proto.v1 import (
@@ -31,6 +32,8 @@ from ar_proto.v1 import (
     enrolment_pb2_grpc,
     publishing_pb2,
     publishing_pb2_grpc,
+    work_pb2,
+    work_pb2_grpc,
 )
 
 _OPTIONS = (
@@ -64,6 +67,7 @@ def make_server(
     enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(Enrolment(store, doorbell, pool), server)
     publishing_pb2_grpc.add_PublishingServiceServicer_to_server(Publishing(store, doorbell, read, seed_key), server)
     catalogue_pb2_grpc.add_CatalogueServiceServicer_to_server(Catalogue(read, events), server)
+    work_pb2_grpc.add_WorkServiceServicer_to_server(Work(store, doorbell, events), server)
     administration_pb2_grpc.add_AdministrationServiceServicer_to_server(
         Administration(store, doorbell, digest), server
     )
@@ -73,6 +77,7 @@ def make_server(
         module.DESCRIPTOR.services_by_name[service].full_name
         for module, service in (
             (enrolment_pb2, "EnrolmentService"),
+            (work_pb2, "WorkService"),
             (publishing_pb2, "PublishingService"),
             (catalogue_pb2, "CatalogueService"),
             (administration_pb2, "AdministrationService"),

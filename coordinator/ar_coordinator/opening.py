@@ -123,22 +123,24 @@ def order_registration(
     store: Store, doorbell: Doorbell, key: bytes, problem: Problem, revision: int, blobs: Mapping[str, str]
 ) -> None:
     """Ask a verifier to measure a revision; asking twice is the same as once."""
-    seeds = [
-        (derive_seed(key, "run", problem.name, revision, "register", 0, i),
-         derive_seed(key, "scorer", problem.name, revision, "register", 0, i))
-        for i in range(RUNS + 64)
-    ]  # fmt: skip
-    if problem.acceptance.noise is Noise.NONE:
-        constant = (
-            derive_seed(key, "run", problem.name, revision),
-            derive_seed(key, "scorer", problem.name, revision),
-        )
-        seeds = [constant] * len(seeds)
+    seeds = registration_seeds(key, problem, revision)
     batch = registration_batch(problem.name, revision, blobs)
     order = RegistrationOrder(problem=problem.name, revision=revision, files=dict(blobs), runs=RUNS, seeds=seeds)
     seconds = 300 + 2 * RUNS * (problem.evaluation.seconds_at_most + 2)
     store.batches.create(batch, encode(order), seconds)
     doorbell.run_order(batch, seconds)
+
+
+def registration_seeds(key: bytes, problem: Problem, revision: int) -> list[tuple[int, int]]:
+    """Return the (run, scorer) seeds of a registration's evaluations; the first are those of the baseline's runs.
+
+    They differ for every problem: one that calls itself free of noise must not depend on them.
+    """
+    return [
+        (derive_seed(key, "run", problem.name, revision, "register", 0, i),
+         derive_seed(key, "scorer", problem.name, revision, "register", 0, i))
+        for i in range(RUNS + 64)
+    ]  # fmt: skip
 
 
 def registration_batch(name: str, revision: int, blobs: Mapping[str, str]) -> str:
@@ -217,7 +219,11 @@ class Opener:
         mean = result.baseline if deterministic or result.mean is None else result.mean
         interval = None if deterministic else result.interval
         score = Score(value=_number(mean), unit=problem.metric.unit, n=result.n, interval=interval)
-        publication = Publication(problem=problem.name, revision=revision, score=score, locked_digest=digest)
+        seeds = [] if deterministic else registration_seeds(self.seed_key, problem, revision)[: result.n]
+        publication = Publication(
+            problem=problem.name, revision=revision, score=score, locked_digest=digest,
+            seeds=tuple(f"{run}-{scorer}" for run, scorer in seeds),
+        )  # fmt: skip
         when = datetime.now(UTC)
         head = self._commit(problem, revision, contents, publication, fields.get("publisher", ""), when)
         self._keep_hidden(problem, revision, contents, when)

@@ -82,7 +82,10 @@ class RefereeDesk:
     def _write_registry(self, when: datetime) -> None:
         """Keep identities and tokens in git, so that they survive the loss of Redis."""
         text = self._store.connection.text
-        members = text.srandmember(keys.REGISTRY_DIRTY, 500)
+        # Set apart before they are read: a ban that comes while git writes is noted anew and not forgotten below.
+        for member in text.srandmember(keys.REGISTRY_DIRTY, 500):
+            text.smove(keys.REGISTRY_DIRTY, keys.REGISTRY_WRITING, member)
+        members = text.smembers(keys.REGISTRY_WRITING)
         if not members:
             return
         changes: dict[str, bytes | None] = {}
@@ -93,7 +96,7 @@ class RefereeDesk:
             content = json.dumps(fields, sort_keys=True, indent=1).encode() + b"\n"
             changes[f"{folder}/{name}.json"] = content if fields else None
         self._registry.write(changes, f"{len(members)} identities and tokens", when)
-        text.srem(keys.REGISTRY_DIRTY, *members)
+        text.srem(keys.REGISTRY_WRITING, *members)
 
 
 @contextmanager

@@ -20,9 +20,10 @@ from typing import Any
 
 import structlog
 import uvicorn
+from redis.exceptions import RedisError
 
 from ar_coordinator.address import Address
-from ar_coordinator.admin_session import make_admin_session
+from ar_coordinator.admin_session import end_admin_session, make_admin_session
 from ar_coordinator.certificate import ensure_certificate, read_certificate
 from ar_coordinator.child_process import Child
 from ar_coordinator.data_directory import DataDirectory
@@ -139,7 +140,8 @@ async def _serve(settings: Settings, name: str, url: str, embedded: EmbeddedRedi
             log.info("stopping")
             await server.stop(_GRACE_SECONDS)
     finally:
-        directory.admin.unlink(missing_ok=True)
+        with contextlib.suppress(RedisError):  # then it ends with its life
+            end_admin_session(directory, store)
         await server.stop(0)
         await events.stop()
         store.connection.close()
@@ -225,10 +227,11 @@ async def _keep_redis(embedded: EmbeddedRedis | None) -> None:
         if embedded.ended():
             log.warning("redis ended, starting it again")
             try:
-                # From this thread: the server is to end with it.
-                embedded.start()
-            except PoolError as error:
-                log.error("redis does not start", error=error.message)
+                # Launched from this thread, which it is to end with; reading back what it knows may take a while.
+                embedded.launch()
+                await asyncio.to_thread(embedded.wait_until_ready)
+            except (PoolError, OSError) as error:  # no memory, no process or no space to be had now; later perhaps
+                log.error("redis does not start", error=str(error))
                 await asyncio.sleep(1)
 
 

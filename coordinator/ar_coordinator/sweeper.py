@@ -25,6 +25,7 @@ class Sweeper:
     def sweep(self) -> None:
         """Ring for batches without a live holder, verifications without progress, and whatever waits."""
         now = now_ms()
+        self.store.leases.run(self.store.leases.expire(now))
         for batch in self.store.batches.due():
             self.doorbell.run_order(batch, self.store.batches.seconds(batch))
         for experiment_id in self.store.experiments.due(now):

@@ -156,10 +156,11 @@ def serve_queue(store: Store, name: str) -> None:
     doorbell = Doorbell(store.connection)
     verifier = Verifier(name, store, sandbox, doorbell)
     for batch in store.batches.free(name):
-        doorbell.run_order(batch, 60)
+        doorbell.run_order(batch, store.batches.seconds(batch))
     log.info("verifier ready", name=name, grade=grade.value)
     try:
-        answer(store.connection, VERIFY_QUEUE, f"{name}.{time.time_ns()}", {RUN_ORDER: verifier.run_order})
+        listed = {RUN_ORDER: verifier.run_order}
+        answer(store.connection, VERIFY_QUEUE, f"{name}.{time.time_ns()}", listed, leaves_at_once=True)
     finally:
         verifier.close()
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
+
 from ar_client.identity import Home
 from ar_client.pool import Pool, open_pool
 from ar_client.records import Proposal

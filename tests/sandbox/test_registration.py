@@ -134,7 +134,7 @@ print("x:", 1 - (x - 0.3) ** 2)
     ("old", "new", "said"),
     [
         (b'kind = "data"', b'kind = "service"\nrun = ["a"]', "cannot be run yet"),
-        (b'kind = "data"', b'kind = "inprocess"\nrun = ["a"]', "yet"),
+        (b'kind = "data"', b'kind = "inprocess"', "yet"),
         (b"[resources]", b'[acceptance]\nnoise = "timing"\n[resources]', "yet"),
         (b"[resources]", b'[environment]\nrequirements = "program.md"\n[resources]', "yet"),
         (b"[resources]", b'[environment]\nsystem = ["no-such-program"]\n[resources]', "no-such-program"),

@@ -65,6 +65,8 @@ class Enrolment(enrolment_pb2_grpc.EnrolmentServiceServicer):
     def Leave(self, request: enrolment_pb2.LeaveRequest, context: Any) -> enrolment_pb2.LeaveResponse:  # noqa: N802
         """Delete the caller's identity."""
         identity = caller()
+        if not identity.public_key:
+            raise PoolError("AR-A101", "the operator of this machine did not join, and cannot leave")
         self._store.identities.remove(identity)
         return enrolment_pb2.LeaveResponse(contributor=identity.contributor)
 

@@ -125,7 +125,7 @@ class Publishing(publishing_pb2_grpc.PublishingServiceServicer):
         added = self._store.experiments.add(
             x,
             content_hash=hashed,
-            once=keys.once(who.id, request.idempotency_key),
+            once=keys.once(who.id, f"{card.name}:{request.idempotency_key}"),
             quota=keys.quota(who.contributor.lower(), card.name),
             limit=0 if free else PROPOSALS_PER_HOUR,
             content=kept,

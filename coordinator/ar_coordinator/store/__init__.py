@@ -9,6 +9,7 @@ from ar_coordinator.store.blobs import Blobs
 from ar_coordinator.store.connection import Connection, connect
 from ar_coordinator.store.experiments import Experiments
 from ar_coordinator.store.identities import Identities
+from ar_coordinator.store.leases import Leases
 from ar_coordinator.store.problems import Problems
 
 
@@ -21,6 +22,7 @@ class Store:
     blobs: Blobs
     experiments: Experiments
     identities: Identities
+    leases: Leases
     problems: Problems
 
     def draining(self) -> bool:
@@ -41,5 +43,6 @@ def open_store(url: str, blobs: Path) -> Store:
         Blobs(connection, blobs),
         Experiments(connection),
         Identities(connection),
+        Leases(connection),
         Problems(connection),
     )

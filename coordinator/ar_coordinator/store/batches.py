@@ -140,6 +140,13 @@ class Batches:
         """Tell whether a batch is recorded."""
         return bool(self._redis.exists(keys.batch(batch_id)))
 
+    def names(self, blob: str) -> bool:
+        """Tell whether an unfinished batch names a blob."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for batch_id in cast("list[str]", self._redis.zrange(keys.BATCHES, 0, -1)):
+            pipeline.hget(keys.batch(batch_id), "spec")
+        return any(spec is not None and f'"{blob}"' in spec for spec in pipeline.execute())
+
     def forget(self, batch_ids: Sequence[str]) -> None:
         """Drop batches whose experiment is settled."""
         if batch_ids:

@@ -26,7 +26,11 @@ local function place(problem, id, state, number, settled)
   if state == 'queued' then redis.call('ZADD', 'ar:queue', redis.call('INCR', 'ar:arrivals'), id) end
   if settled == '1' then
     local key = 'ar:experiment:' .. id
-    local score = redis.call('HGET', key, 'verified') or redis.call('HGET', key, 'claimed')
+    local score = redis.call('HGET', key, 'verified')
+    -- A volunteer's own number is a point of the chart; one that came with nothing to show for it is not.
+    if not score and state == 'recorded' and redis.call('HGET', key, 'reason') ~= 'duplicate' then
+      score = redis.call('HGET', key, 'claimed')
+    end
     if score then
       redis.call('RPUSH', 'ar:points:' .. problem, number .. ':' .. score)
       redis.call('LTRIM', 'ar:points:' .. problem, -20000, -1)

@@ -164,6 +164,10 @@ class Identities:
         self._redis.set(keys.session(sha256(token.encode())), identity_id, ex=seconds)
         return token
 
+    def close_session(self, token: str) -> None:
+        """Make a session token worthless."""
+        self._redis.delete(keys.session(sha256(token.encode())))
+
     def session(self, token: str) -> Identity | None:
         """Return the identity of a session token that is still good."""
         identity_id = self._redis.get(keys.session(sha256(token.encode())))

@@ -17,6 +17,8 @@ TOKENS = "ar:tokens"
 IDENTITIES = "ar:identities"
 REGISTRY_DIRTY = "ar:registry-dirty"
 """Set of ``identity:ID`` and ``token:HASH`` that the registry repository does not have yet."""
+REGISTRY_WRITING = "ar:registry-writing"
+"""Set of those that are being written into it: what changes meanwhile is in the other set again."""
 META = "ar:meta"
 
 
@@ -113,3 +115,48 @@ def session(token_hash: str) -> str:
 def challenge(nonce: str) -> str:
     """The identity that a nonce was made for."""
     return f"ar:challenge:{nonce}"
+
+
+def lease(lease_id: str) -> str:
+    """Hash of one lease."""
+    return f"ar:lease:{lease_id}"
+
+
+def leases_of(identity_id: str) -> str:
+    """Set of an identity's open leases."""
+    return f"ar:leases-of:{identity_id}"
+
+
+def leases_on(name: str) -> str:
+    """Set of a problem's open leases."""
+    return f"ar:leases-on:{name}"
+
+
+def in_flight(name: str) -> str:
+    """Hash of parent to how many open leases build on it."""
+    return f"ar:in-flight:{name}"
+
+
+def children(name: str) -> str:
+    """Hash of parent to how many ended leases built on it."""
+    return f"ar:children:{name}"
+
+
+def attempts(name: str, parent: str) -> str:
+    """List of one line on each of the last attempts on a parent, newest first."""
+    return f"ar:attempts:{name}:{parent}"
+
+
+def tried(name: str, revision: int) -> str:
+    """List of the content hashes that were tried last."""
+    return f"ar:tried:{name}:{revision}"
+
+
+def public_files(name: str, revision: int) -> str:
+    """Set of the blobs that every holder of a lease may read: the bundle and its files."""
+    return f"ar:public:{name}:{revision}"
+
+
+def improved(name: str) -> str:
+    """Set of the blobs that were a problem's best."""
+    return f"ar:improved:{name}"

@@ -1,0 +1,118 @@
+"""The machines that are connected to this replica: what each holds and wants, and what it is to be told.
+
+Not here: what their messages do (``work``) and which work they get (``work_tasks``). Nothing is kept here that
+another replica would need: a machine may come back on any of them.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass
+
+from ar_coordinator.dispatch import Machine
+from ar_coordinator.store.leases import Name
+from ar_core.errors import PoolError
+from ar_core.records import Identity
+from ar_proto.v1 import work_pb2
+
+_UNREAD = 1000
+"""Messages that a machine may leave unread: beyond it would be kept in memory for nobody."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A lease that a connected machine holds."""
+
+    name: Name
+    problem: str
+    revision: int
+    parent: str
+    best: str = ""
+    """The best version that its holder was told of; empty when that is not known here."""
+
+
+class Session:
+    """One stream of one machine."""
+
+    def __init__(self, who: Identity, machine: Machine, agent: str, slots: int) -> None:
+        self.who = who
+        self.machine = machine
+        self.agent = agent
+        self.slots = slots
+        self.wanted = 0
+        self.asked = False
+        """It asked since it was last told to wait."""
+        self.retry_at = 0.0
+        self.leases: dict[str, Held] = {}
+        self.claims: frozenset[str] = frozenset()
+        """Claims of this machine that wait for their verdict."""
+        self.says_goodbye = False
+        self.ended = False
+        self.giving: asyncio.Task[None] | None = None
+        self.give_again = False
+        self._out: asyncio.Queue[work_pb2.WorkResponse | Exception | None] = asyncio.Queue()
+
+    def send(self, response: work_pb2.WorkResponse) -> None:
+        """Say something to the machine, after what was said before."""
+        if self.ended:
+            return
+        if self._out.qsize() >= _UNREAD:
+            self.end(PoolError("AR-A103", "this machine does not read what it is sent", hint="connect again"))
+            return
+        self._out.put_nowait(response)
+
+    def end(self, error: Exception | None = None) -> None:
+        """End the stream after what was said before, with an error or on purpose."""
+        if not self.ended:
+            self.ended = True
+            self._out.put_nowait(error)
+
+    async def outgoing(self) -> AsyncIterator[work_pb2.WorkResponse]:
+        """Yield what the machine is to be told until the stream ends; raises what ended it."""
+        while (item := await self._out.get()) is not None:
+            if isinstance(item, Exception):
+                raise item
+            yield item
+
+    def cancel(self, lease: Name, reason: str) -> Held | None:
+        """Tell the machine that a lease is over; return what it was about if it was held here."""
+        name = work_pb2.LeaseName(id=lease.id, fencing=lease.fencing)
+        self.send(work_pb2.WorkResponse(cancel=work_pb2.Cancel(lease=name, reason=reason)))
+        return self.leases.pop(lease.id, None)
+
+
+class Sessions:
+    """The open sessions of this replica."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Session] = {}
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(list(self._open.values()))
+
+    def open(self, session: Session) -> None:
+        """Take in a session; an older one of the same machine ends."""
+        before = self._open.get(session.who.id)
+        self._open[session.who.id] = session
+        if before is not None:
+            before.end(PoolError("AR-A103", "this machine opened another stream",
+                                 hint="run one `ar-worker` for each machine that joined"))  # fmt: skip
+
+    def close(self, session: Session) -> bool:
+        """Forget a session; ``False`` when a newer one of the same machine took its place."""
+        session.ended = True
+        if self._open.get(session.who.id) is not session:
+            return False
+        del self._open[session.who.id]
+        return True
+
+    def on_problem(self, problem: str) -> Iterable[tuple[Session, Held]]:
+        """Return who holds leases of a problem here."""
+        return [(s, held) for s in self for held in list(s.leases.values()) if held.problem == problem]
+
+    def problems(self) -> set[str]:
+        """Return the problems that somebody here works on."""
+        return {held.problem for session in self for held in session.leases.values()}
+
+    def waiting_for(self, experiment: str) -> Session | None:
+        """Return whose claim an experiment is."""
+        return next((session for session in self if experiment in session.claims), None)

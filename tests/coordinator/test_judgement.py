@@ -1,0 +1,197 @@
+"""From measured pairs to a judgement: who failed, who won, which guard broke, what waits for a person."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ar_coordinator.judgement import Published, failed_guard, implausible, judge, publish
+from ar_coordinator.work_order import PairResult, SideResult
+from ar_core.acceptance import Verdict, Window
+from ar_core.lifecycle import Reason
+from ar_core.metric import Direction, MinGain
+from ar_core.problem import Acceptance, BestKnown, Evaluation, Files, Guard, Kind, Metric, Noise, Problem
+
+WINDOW = Window(low=0.0, high=1.0)
+
+
+def problem(noise: Noise = Noise.NONE, direction: Direction = Direction.MAXIMIZE, best: BestKnown | None = None,
+            **acceptance: Any) -> Problem:  # fmt: skip
+    return Problem(
+        name="p-1", title="P", files=Files(program="program.md", mutable="a.json"),
+        metric=Metric(name="m", direction=direction, best_known=best),
+        evaluation=Evaluation(kind=Kind.DATA, score=("./s",), time_budget=1.0, score_timeout=1.0),
+        acceptance=Acceptance(noise=noise, **acceptance),
+    )  # fmt: skip
+
+
+def side(result: float | str | None, feedback: str = "", **secondary: float) -> SideResult | None:
+    """Return a side that scored, failed with a word, or did not run."""
+    if result is None:
+        return None
+    score = None if isinstance(result, str) else result
+    outcome = result if isinstance(result, str) else "ok"
+    return SideResult(outcome=outcome, score=score, secondary=secondary, feedback=feedback, seconds=0.1)
+
+
+def pairs(*sides: tuple[float | str | None, float | str | None]) -> list[PairResult]:
+    return [PairResult(index=i, candidate=side(c), incumbent=side(b)) for i, (c, b) in enumerate(sides)]
+
+
+A, R, C, P = Verdict.ACCEPT, Verdict.REJECT, Verdict.CONTINUE, Verdict.PAUSE
+
+
+@pytest.mark.parametrize(("sides", "verdict", "reason"), [
+    ([(0.6, 0.5), (0.6, 0.5)], A, None),
+    ([(0.5, 0.5), (0.5, 0.5)], R, Reason.NO_IMPROVEMENT),
+    ([(0.4, 0.5), (0.4, 0.5)], R, Reason.NO_IMPROVEMENT),
+    ([(0.6, 0.5), (0.7, 0.5)], R, Reason.INVALID_SCORE),
+    ([(0.6, 0.5), ("crash", 0.5)], R, Reason.INVALID_SCORE),
+    ([(0.6, 0.5), (0.6, 0.4)], P, None),
+    ([(0.6, 0.5), (0.6, "crash")], P, None),
+    ([("crash", 0.5), ("crash", 0.5)], R, Reason.CRASH),
+    ([("crash", 0.5)], R, Reason.CRASH),
+    ([("timeout", 0.5)], R, Reason.TIMEOUT),
+    ([("out_of_memory", 0.5)], R, Reason.OUT_OF_MEMORY),
+    ([("limit", 0.5)], R, Reason.CRASH),
+    ([("protocol", 0.5)], R, Reason.INVALID_SCORE),
+    # The incumbent failed as well: once may be luck, twice is a problem that is not what it says.
+    ([("timeout", "timeout")], C, None),
+    ([(0.6, "timeout")], C, None),
+    ([("timeout", "timeout"), ("timeout", "timeout")], P, None),
+    ([(0.6, "crash"), (0.6, "crash")], P, None),
+    ([("timeout", "timeout"), ("timeout", 0.5)], P, None),
+    # Too little to decide.
+    ([], C, None),
+    ([(0.6, 0.5)], C, None),
+])  # fmt: skip
+def test_without_noise(sides: Any, verdict: Verdict, reason: Reason | None) -> None:
+    decision = judge(problem(), None, pairs(*sides)).decision
+    assert (decision.verdict, decision.reason) == (verdict, reason)
+    assert verdict is C or decision.explanation
+
+
+@pytest.mark.parametrize(("sides", "verdict", "reason"), [
+    ([(1.0, 0.0)] * 12, A, None),
+    ([(0.0, 1.0)] * 3, R, Reason.NO_IMPROVEMENT),
+    ([(0.5, 0.5)] * 8, R, Reason.NO_IMPROVEMENT),
+    ([], C, None),
+    ([(0.9, 0.1)], C, None),
+    ([("crash", 0.5)], C, None),
+    ([("crash", 0.5)] * 2, R, Reason.CRASH),
+    ([("timeout", 0.5), ("crash", 0.5)], R, Reason.TIMEOUT),
+    ([("crash", "crash")] * 2, P, None),
+    ([(0.9, "crash")] * 3, P, None),
+    ([(0.9, "crash"), (0.9, 0.1), (0.9, 0.1)], C, None),
+])  # fmt: skip
+def test_with_noise_of_seeds(sides: Any, verdict: Verdict, reason: Reason | None) -> None:
+    decision = judge(problem(Noise.SEED), WINDOW, pairs(*sides)).decision
+    assert (decision.verdict, decision.reason) == (verdict, reason)
+
+
+def test_max_pairs_without_an_answer_is_inconclusive() -> None:
+    alternating = pairs(*[(0.6, 0.4), (0.4, 0.45)] * 5)
+    decision = judge(problem(Noise.SEED, max_pairs=10), WINDOW, alternating).decision
+    assert (decision.verdict, decision.reason) == (R, Reason.INCONCLUSIVE)
+
+
+def test_noise_without_a_window_is_a_mistake_of_ours() -> None:
+    with pytest.raises(ValueError, match="window"):
+        judge(problem(Noise.SEED), None, pairs((1.0, 0.0)))
+
+
+def test_the_gain_has_to_be_above_what_the_problem_asks_for() -> None:
+    asked = problem(min_gain=MinGain(value=0.125))
+    assert judge(asked, None, pairs((0.625, 0.5), (0.625, 0.5))).decision.verdict is R
+    assert judge(asked, None, pairs((0.75, 0.5), (0.75, 0.5))).decision.verdict is A
+    lower = problem(direction=Direction.MINIMIZE)
+    assert judge(lower, None, pairs((0.4, 0.5), (0.4, 0.5))).decision.verdict is A
+
+
+scores = st.floats(-1e6, 1e6)
+results = scores | st.sampled_from(["crash", "timeout", "protocol", "out_of_memory", "limit"])
+
+
+@given(st.lists(st.tuples(results, results), max_size=6), st.sampled_from(Direction))
+def test_nothing_is_accepted_that_did_not_score_better_each_time(sides: Any, direction: Direction) -> None:
+    decision = judge(problem(direction=direction), None, pairs(*sides)).decision
+    if decision.verdict is A:
+        for candidate, incumbent in sides[:2]:
+            assert candidate > incumbent if direction is Direction.MAXIMIZE else candidate < incumbent
+    assert (decision.reason is not None) == (decision.verdict is R)
+
+
+def test_a_judgement_shows_means_and_the_first_feedback() -> None:
+    measured = [
+        PairResult(index=0, candidate=side(1.0), incumbent=side(0.5)),
+        PairResult(index=1, candidate=side("crash", "ZeroDivisionError"), incumbent=side(0.25)),
+        PairResult(index=2, candidate=side(2.0, "later"), incumbent=None),
+    ]
+    judged = judge(problem(Noise.SEED), WINDOW, measured)
+    assert (judged.candidate, judged.incumbent, judged.feedback) == (1.5, 0.375, "ZeroDivisionError")
+    assert judge(problem(), None, pairs(("crash", 0.5))).candidate is None
+
+
+def test_what_is_published_without_noise_is_the_exact_score() -> None:
+    assert publish(problem(), None, pairs((0.6, 0.5), (0.6, 0.5))) == Published(
+        score=0.6, baseline=0.5, gain=pytest.approx(0.1), n=2, interval=None, sd=0.0  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def test_what_is_published_with_noise_is_a_mean_in_which_a_failure_counts_as_the_bad_end() -> None:
+    published = publish(problem(Noise.SEED), WINDOW, pairs((1.0, 0.5), ("crash", 0.5), (0.5, 0.5)))
+    assert (published.score, published.baseline, published.n) == (0.5, 0.5, 3)
+    assert published.interval is not None
+    assert published.sd == pytest.approx(0.5)
+    lower = publish(problem(Noise.SEED, Direction.MINIMIZE), WINDOW, pairs(("crash", 0.5), (0.5, 0.5)))
+    assert lower.score == 0.75
+
+
+def guarded(mine: float | None, theirs: float | None, direction: Direction = Direction.MINIMIZE) -> str | None:
+    limit = Guard(metric="size", max_regression=0.2, direction=direction)
+    measured = PairResult(
+        index=0,
+        candidate=side(1.0, **({} if mine is None else {"size": mine})),
+        incumbent=side(0.5, **({} if theirs is None else {"size": theirs})),
+    )
+    return failed_guard(problem(guards=(limit,)), [measured])
+
+
+@pytest.mark.parametrize(("mine", "theirs", "direction", "broken"), [
+    (100.0, 100.0, "minimize", False), (120.0, 100.0, "minimize", False), (121.0, 100.0, "minimize", True),
+    (1.0, 100.0, "minimize", False), (80.0, 100.0, "maximize", False), (79.0, 100.0, "maximize", True),
+    (-79.0, -100.0, "minimize", True), (1.0, 0.0, "minimize", True), (0.0, 0.0, "minimize", False),
+    (None, 100.0, "minimize", True), (100.0, None, "minimize", True),
+])  # fmt: skip
+def test_a_guard(mine: float | None, theirs: float | None, direction: str, *, broken: bool) -> None:
+    sentence = guarded(mine, theirs, Direction(direction))
+    assert (sentence is not None) is broken
+    if sentence is not None:
+        assert "size" in sentence
+
+
+def published(score: float, baseline: float) -> Published:
+    return Published(score=score, baseline=baseline, gain=score - baseline, n=2, interval=None, sd=0.0)
+
+
+@pytest.mark.parametrize(("score", "held"), [(1.5, False), (1.51, True), (1.0, False)])
+def test_a_gain_beyond_what_is_plausible_waits_for_a_person(score: float, *, held: bool) -> None:
+    limited = problem(max_plausible_gain=MinGain(value=0.5, relative=True))
+    assert (implausible(limited, published(score, 1.0)) is not None) is held
+
+
+@pytest.mark.parametrize(("score", "min_gain", "held"), [
+    (2.635983, 0.0, False), (2.635984, 0.0, False), (2.6359841, 0.0, True), (2.0, 0.0, False),
+    (2.645983, 0.01, False), (2.6460, 0.01, True),
+])  # fmt: skip
+def test_a_score_beyond_the_best_known_value_waits_for_a_person(score: float, min_gain: float, *, held: bool) -> None:
+    known = problem(best=BestKnown(value=2.635983, decimals=6), min_gain=MinGain(value=min_gain))
+    assert (implausible(known, published(score, 2.0)) is not None) is held
+    lower = problem(direction=Direction.MINIMIZE, best=BestKnown(value=-2.635983, decimals=6),
+                    min_gain=MinGain(value=min_gain))  # fmt: skip
+    assert (implausible(lower, published(-score, -2.0)) is not None) is held
+
+
+def test_without_limits_everything_is_plausible() -> None:
+    assert implausible(problem(), published(1e300, 1.0)) is None

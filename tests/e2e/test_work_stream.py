@@ -1,0 +1,536 @@
+"""The work stream against a running pool, by a scripted machine: leases, reports, verdicts, and every way to be odd."""
+
+import itertools
+import json
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+
+from ar_core.candidate import content_hash, sha256
+from ar_core.signing import REPORT_DOMAIN, sign
+from ar_proto.v1 import experiment_pb2, work_pb2, work_pb2_grpc
+
+_SECONDS = 30
+PROBLEM = "small-sum"
+
+
+class Stream:
+    """One work stream; what the pool says is kept by kind until somebody asks for it."""
+
+    def __init__(self, machine: "Machine") -> None:
+        self.machine = machine
+        self._say: queue.Queue[work_pb2.WorkRequest | None] = queue.Queue()
+        self._heard: queue.Queue[Any] = queue.Queue()
+        self._kept: list[work_pb2.WorkResponse] = []
+        self._call = machine.stub.Work(iter(self._say.get, None), metadata=machine.metadata)
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        try:
+            for response in self._call:
+                self._heard.put(response)
+            self._heard.put(None)
+        except grpc.RpcError as error:
+            self._heard.put(error)
+
+    def say(self, **message: Any) -> None:
+        self._say.put(work_pb2.WorkRequest(**message))
+
+    def hello(self, *resume: work_pb2.LeaseName, **more: Any) -> work_pb2.Welcome:
+        fields: dict[str, Any] = {"slots": 2, "agents": ["tuner"], "protocol_min": 1, "protocol_max": 1} | more
+        self.say(hello=work_pb2.Hello(machine="a test", resume=resume, **fields))
+        welcome: work_pb2.Welcome = self.hear("welcome")
+        return welcome
+
+    def hear(self, kind: str, wanted: Callable[[Any], bool] = lambda _: True, seconds: float = _SECONDS) -> Any:
+        """Return the next message of a kind; others wait for their turn. A stream that ends is an error."""
+        deadline = time.monotonic() + seconds
+        for response in self._kept:
+            if response.WhichOneof("message") == kind and wanted(getattr(response, kind)):
+                self._kept.remove(response)
+                return getattr(response, kind)
+        while True:
+            try:
+                response = self._heard.get(timeout=max(0.01, deadline - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"no {kind} within {seconds} s; heard {self._kept}") from None
+            assert response is not None, f"the stream ended before {kind}; heard {self._kept}"
+            if isinstance(response, Exception):
+                raise response
+            if response.WhichOneof("message") == kind and wanted(getattr(response, kind)):
+                return getattr(response, kind)
+            self._kept.append(response)
+
+    def end(self) -> grpc.RpcError | None:
+        """Wait until the pool ends the stream; return its error if it ended with one."""
+        while (last := self._heard.get(timeout=_SECONDS)) is not None:
+            if isinstance(last, grpc.RpcError):
+                return last
+        return None
+
+    def want(self, slots: int = 1) -> None:
+        self.say(want=work_pb2.Want(slots=slots))
+
+    def task(self) -> work_pb2.Task:
+        self.want()
+        task: work_pb2.Task = self.hear("task")
+        return task
+
+    def report(self, lease: work_pb2.LeaseName, sequence: int, *experiments: Any, **more: Any) -> work_pb2.Report:
+        """Sign and send a report; return it, to be sent again."""
+        report = work_pb2.Report(lease=lease, sequence=sequence, experiments=experiments, **more)
+        payload = report.SerializeToString(deterministic=True)
+        report.signature = sign(self.machine.member.key, REPORT_DOMAIN, payload)
+        self.say(report=report)
+        return report
+
+    def receipt(self) -> work_pb2.Receipt:
+        receipt: work_pb2.Receipt = self.hear("receipt")
+        return receipt
+
+    def break_off(self) -> None:
+        """Cut the line."""
+        self._call.cancel()
+        self._thread.join(_SECONDS)
+
+
+class Machine:
+    """A machine that joined; it opens as many streams as a test wants."""
+
+    def __init__(self, pool: Any, wire: Any) -> None:
+        self.member = wire.join(pool.token("worker"))
+        self._wire = wire
+        self.stub = work_pb2_grpc.WorkServiceStub(wire._channel)
+        self.metadata = (("authorization", f"Bearer {wire.session(self.member)}"),)
+        self.streams: list[Stream] = []
+
+    def open(self) -> Stream:
+        self.streams.append(Stream(self))
+        return self.streams[-1]
+
+    def fetch(self, blob: str, offset: int = 0) -> bytes:
+        request = work_pb2.FetchBlobRequest(sha256=blob, offset=offset)
+        parts = list(self.stub.FetchBlob(request, metadata=self.metadata, timeout=_SECONDS))
+        assert all(len(part.data) <= 65536 for part in parts)
+        data = b"".join(part.data for part in parts)
+        assert offset + len(data) == parts[0].size
+        return data
+
+    def refused(self, blob: str) -> str:
+        with pytest.raises(grpc.RpcError) as error:
+            self.fetch(blob)
+        return str(dict(error.value.trailing_metadata()).get("ar-code"))
+
+
+@pytest.fixture(scope="module")
+def pool(start_pool: Callable[..., Any]) -> Any:
+    return start_pool("--verifiers", "1")
+
+
+@pytest.fixture(scope="module")
+def wire(pool: Any, open_wire: Callable[..., Any]) -> Any:
+    return open_wire(pool)
+
+
+@pytest.fixture(scope="module")
+def ada(pool: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return pool.person(tmp_path_factory.mktemp("ada"), "ada")
+
+
+@pytest.fixture
+def new_machine(pool: Any, wire: Any) -> Iterator[Callable[[], Machine]]:
+    with ExitStack() as stack:
+
+        def make() -> Machine:
+            machine = Machine(pool, wire)
+            stack.callback(lambda: [stream.break_off() for stream in machine.streams])
+            return machine
+
+        yield make
+
+
+@pytest.fixture
+def machine(new_machine: Callable[[], Machine]) -> Machine:
+    return new_machine()
+
+
+_names = itertools.count(1)
+
+
+@pytest.fixture
+def problem(ada: Any, make_problem: Callable[..., Path]) -> Iterator[str]:
+    """A problem of this test's own, withdrawn when it ends."""
+    name = f"sum-{next(_names)}"
+    ada.publish(make_problem(PROBLEM, name))
+    yield name
+    ada.pool("withdraw", name, "--yes")
+
+
+@pytest.fixture
+def stream(machine: Machine, problem: str) -> Stream:
+    """A stream of a machine that wants this test's problem only."""
+    stream = machine.open()
+    stream.hello(problems=[problem])
+    return stream
+
+
+def claim(*numbers: float, score: float | None = None, note: str = "larger numbers") -> work_pb2.ReportedExperiment:
+    content = json.dumps(numbers).encode()
+    return work_pb2.ReportedExperiment(
+        content_hash=content_hash(content), content=content, score=sum(numbers) if score is None else score, note=note,
+        parent_score=3.0,
+    )  # fmt: skip
+
+
+def failed(salt: int, note: str = "") -> work_pb2.ReportedExperiment:
+    return work_pb2.ReportedExperiment(
+        content_hash=f"{salt:064x}", score=1.0, reason=experiment_pb2.REASON_NO_IMPROVEMENT, note=note
+    )
+
+
+def code_of(error: grpc.RpcError | None) -> str:
+    assert error is not None
+    return str(dict(error.trailing_metadata() or ()).get("ar-code"))
+
+
+def shown(ada: Any, problem: str) -> dict[str, Any]:
+    document: dict[str, Any] = ada.pool("show", problem, "--json").document
+    return document
+
+
+def test_a_lease_its_files_and_its_reports(
+    stream: Stream, machine: Machine, ada: Any, problem: str, until: Callable[..., Any]
+) -> None:
+    task = stream.task()
+    assert (task.problem, task.revision, task.parent_score, task.box.seconds) == (problem, 1, 3.0, 300)
+    assert json.loads(machine.fetch(task.parent_blob)) == [1, 2]
+    bundle = json.loads(machine.fetch(task.bundle))
+    assert set(bundle) == {"problem.toml", "program.md", "score.py"}
+    for blob in bundle.values():
+        assert sha256(machine.fetch(blob)) == blob
+    assert machine.fetch(task.bundle, 5) == machine.fetch(task.bundle)[5:]
+    counted = [work_pb2.CountedExperiments(reason=experiment_pb2.REASON_CRASH, count=40)]
+    stream.report(task.lease, 1, failed(1, "a smaller step"), failed(2), counted=counted)
+    receipt = stream.receipt()
+    assert (receipt.sequence, receipt.experiments, len(receipt.ids)) == (1, 42, 2)
+    assert shown(ada, problem)["experiments"] == 42
+    log = ada.log(problem)
+    assert {x["id"] for x in log} == set(receipt.ids)
+    assert {(x["status"], x["reason"], x["agent"], x["claimed"]) for x in log} == {
+        ("recorded", "no_improvement", "tuner", 1.0)
+    }
+    stream.report(task.lease, 2, last=True)
+    assert stream.receipt().experiments == 0
+    again = stream.task()
+    assert again.lease.id != task.lease.id
+    assert again.attempts == ["no_improvement, reported 1: a smaller step"]
+
+    def told_what_was_tried() -> bool:
+        stream.say(release=work_pb2.Release(lease=again.lease))
+        again.CopyFrom(stream.task())
+        return set(again.tried) == {f"{1:064x}", f"{2:064x}"}
+
+    until(told_what_was_tried)
+
+
+def test_the_same_report_twice_is_one(stream: Stream, ada: Any, problem: str) -> None:
+    task = stream.task()
+    report = stream.report(task.lease, 1, failed(1), claim(4, 4))
+    first = stream.receipt()
+    stream.say(report=report)
+    assert stream.receipt() == first
+    assert shown(ada, problem)["experiments"] == 2
+    assert len(ada.log(problem)) == 2
+
+
+def test_a_claim_that_holds(new_machine: Callable[[], Machine], pool: Any, ada: Any, problem: str) -> None:
+    first, second = new_machine(), new_machine()
+    one, other = first.open(), second.open()
+    one.hello(problems=[problem])
+    other.hello(problems=[problem])
+    task = one.task()
+    other.task()
+    one.report(task.lease, 1, claim(5, 5))
+    (claimed,) = one.receipt().ids
+    # Before its verdict nobody else may read it.
+    verdict = one.hear("verdict").experiment
+    assert (verdict.id, verdict.verified, verdict.worker) == (claimed, 10.0, first.member and verdict.worker)
+    assert verdict.state == experiment_pb2.EXPERIMENT_STATE_ACCEPTED
+    for stream in (one, other):
+        improved = stream.hear("improved")
+        assert (improved.problem, improved.score, improved.blob) == (problem, 10.0, sha256(b"[5, 5]"))
+    assert json.loads(second.fetch(improved.blob)) == [5, 5]
+    document = httpx.get(f"{pool.web}/api/v1/problems/{problem}").json()
+    assert document["best"] == 10.0
+    row = ada.pool("leaderboard", problem, "--json").document["rows"][0]
+    assert (row["accepted"], row["experiments"]) == (1, 1)
+
+
+def test_claims_of_one_lease_replace_each_other(stream: Stream, pool: Any, ada: Any, problem: str) -> None:
+    task = stream.task()
+    stream.report(task.lease, 1, claim(4, 4), claim(4, 5))
+    early, late = stream.receipt().ids
+    verdicts = {v.id: v for v in (stream.hear("verdict").experiment for _ in range(2))}
+    assert verdicts[early].state == experiment_pb2.EXPERIMENT_STATE_WITHDRAWN
+    assert "replaced by a better one of the same lease" in verdicts[early].explanation
+    assert verdicts[late].state == experiment_pb2.EXPERIMENT_STATE_ACCEPTED
+
+
+def test_a_file_that_was_there_before(stream: Stream, ada: Any, problem: str, write: Callable[..., Path]) -> None:
+    done = ada.propose(problem, write("[6, 1]"))
+    task = stream.task()
+    stream.report(task.lease, 1, claim(6, 1))
+    verdict = stream.hear("verdict").experiment
+    assert (verdict.state, verdict.reason) == (
+        experiment_pb2.EXPERIMENT_STATE_RECORDED,
+        experiment_pb2.REASON_DUPLICATE,
+    )
+    assert done.document["id"] in verdict.explanation
+
+
+def test_a_claim_that_breaks_the_one_file_rule(stream: Stream) -> None:
+    task = stream.task()
+    hidden = work_pb2.ReportedExperiment(content=b"[1, 2]\x00", score=9.0)
+    stream.report(task.lease, 1, hidden)
+    verdict = stream.hear("verdict").experiment
+    assert (verdict.state, verdict.reason) == (experiment_pb2.EXPERIMENT_STATE_REJECTED, experiment_pb2.REASON_POLICY)
+    assert "U+0000" in verdict.explanation
+
+
+def test_lies_cool_a_machine_down(stream: Stream, ada: Any, problem: str) -> None:
+    task = stream.task()
+    stream.report(task.lease, 1, claim(1, 1, score=1e9), last=True)
+    stream.receipt()
+    verdict = stream.hear("verdict").experiment
+    assert verdict.state == experiment_pb2.EXPERIMENT_STATE_REJECTED
+    stream.want()
+    wait = stream.hear("wait")
+    assert list(wait.reasons) == [work_pb2.WAIT_REASON_COOL_DOWN]
+    assert 1 < wait.duration.ToSeconds() <= 13
+    assert shown(ada, problem)["best"] == 3.0
+    # It gets work again when that is over, without asking.
+    assert stream.hear("task").problem == problem
+
+
+def test_another_machines_lease_and_an_old_number(new_machine: Callable[[], Machine], stream: Stream, ada: Any,
+                                                  problem: str) -> None:  # fmt: skip
+    task = stream.task()
+    stale = work_pb2.LeaseName(id=task.lease.id, fencing=task.lease.fencing + 1)
+    stream.report(stale, 1, claim(9, 9))
+    assert stream.hear("cancel").lease == stale
+    thief = new_machine().open()
+    thief.hello(problems=[problem])
+    thief.report(task.lease, 1, claim(9, 9))
+    assert thief.hear("cancel").lease == task.lease
+    thief.say(release=work_pb2.Release(lease=task.lease))
+    thief.say(progress=work_pb2.Progress(leases=[task.lease]))
+    assert thief.hear("cancel").lease == task.lease
+    assert shown(ada, problem)["experiments"] == 0
+    stream.report(task.lease, 1, failed(1))
+    assert stream.receipt().experiments == 1
+
+
+def test_a_line_that_breaks(stream: Stream, machine: Machine, ada: Any, problem: str) -> None:
+    kept, forgotten = stream.task(), stream.task()
+    unknown = work_pb2.LeaseName(id="l-0000000000000000", fencing=1)
+    report = stream.report(kept.lease, 1, failed(1))
+    receipt = stream.receipt()
+    stream.break_off()
+    resumed = machine.open()
+    resumed.hello(kept.lease, unknown, problems=[problem])
+    assert resumed.hear("cancel").lease == unknown
+    # The receipt may have been lost with the line.
+    resumed.say(report=report)
+    assert resumed.receipt() == receipt
+    resumed.report(kept.lease, 2, failed(2), last=True)
+    assert resumed.receipt().experiments == 1
+    # What the machine did not name was given back; what comes of it all the same is not lost.
+    resumed.report(forgotten.lease, 1, failed(3))
+    assert resumed.receipt().experiments == 1
+    assert shown(ada, problem)["experiments"] == 3
+
+
+def test_a_second_stream_of_a_machine_takes_over(stream: Stream, machine: Machine, problem: str) -> None:
+    task = stream.task()
+    newer = machine.open()
+    newer.hello(task.lease, problems=[problem])
+    assert code_of(stream.end()) == "AR-A103"
+    newer.report(task.lease, 1, failed(1))
+    assert newer.receipt().experiments == 1
+
+
+def test_a_verdict_while_the_machine_was_away(
+    stream: Stream, machine: Machine, ada: Any, problem: str, until: Callable[..., Any]
+) -> None:
+    task = stream.task()
+    stream.report(task.lease, 1, claim(7, 7))
+    (claimed,) = stream.receipt().ids
+    stream.break_off()
+    until(lambda: ada.log(problem)[0]["status"] == "accepted")
+    back = machine.open()
+    back.hello(task.lease, problems=[problem])
+    assert back.hear("verdict").experiment.id == claimed
+    assert back.hear("improved").score == 14.0
+
+
+def test_pausing_takes_leases_away_and_gives_new_ones(stream: Stream, ada: Any, problem: str) -> None:
+    task = stream.task()
+    assert ada.pool("pause", problem).code == 0
+    cancel = stream.hear("cancel")
+    assert cancel.lease == task.lease
+    assert "paused" in cancel.reason
+    # What was found before it heard of that is not lost.
+    stream.report(task.lease, 1, failed(1))
+    assert stream.receipt().experiments == 1
+    stream.want()
+    assert list(stream.hear("wait").reasons) == [work_pb2.WAIT_REASON_PAUSED]
+    assert ada.pool("resume", problem).code == 0
+    # The wish stands: nothing needs to be said again.
+    assert stream.hear("task").problem == problem
+
+
+def test_no_work_and_why(machine: Machine, problem: str) -> None:
+    stream = machine.open()
+    assert stream.hello(problems=["no-such-problem"], slots=8).slots == 2
+    stream.want()
+    assert list(stream.hear("wait").reasons) == [work_pb2.WAIT_REASON_NO_PROBLEM_MATCHES]
+    small = machine.open()
+    small.hello(problems=[problem], limits=work_pb2.MachineLimits(cpus=1, memory=1024 * 1024))
+    small.want()
+    assert list(small.hear("wait").reasons) == [work_pb2.WAIT_REASON_NO_PROBLEM_MATCHES]
+    greedy = machine.open()
+    greedy.hello(problems=[problem], slots=8)
+    greedy.want(3)
+    first, _second = greedy.hear("task"), greedy.hear("task")
+    assert list(greedy.hear("wait").reasons) == [work_pb2.WAIT_REASON_QUOTA]
+    # The third comes as soon as one of the two is over.
+    greedy.say(release=work_pb2.Release(lease=first.lease, reason="the owner wants the machine"))
+    assert greedy.hear("task").problem == problem
+
+
+def test_draining(stream: Stream, wire: Any, pool: Any, operator_session: Callable[..., str]) -> None:
+    session = operator_session(pool)
+    assert wire.call("Drain", session=session, drain=True).status is grpc.StatusCode.OK
+    try:
+        stream.want()
+        assert list(stream.hear("wait").reasons) == [work_pb2.WAIT_REASON_DRAINING]
+    finally:
+        wire.call("Drain", session=session, drain=False)
+
+
+def test_goodbye_gives_everything_back(stream: Stream, machine: Machine, problem: str) -> None:
+    task = stream.task()
+    stream.say(goodbye=work_pb2.Goodbye(reason="shutting down"))
+    assert stream.end() is None
+    back = machine.open()
+    back.hello(task.lease, problems=[problem])
+    assert back.hear("cancel").lease == task.lease
+
+
+def test_blobs_of_others_stay_theirs(
+    new_machine: Callable[[], Machine], stream: Stream, machine: Machine, ada: Any, problem: str,
+    make_problem: Callable[..., Path],
+) -> None:  # fmt: skip
+    stranger = new_machine()
+    task = stream.task()
+    assert stranger.refused(task.bundle) == "AR-X403"
+    assert stranger.refused(task.parent_blob) == "AR-X403"
+    assert machine.refused(sha256(b"no such blob")) == "AR-X403"
+    assert machine.refused("../../keys/seed") == "AR-A101"
+    # A claim's bytes are shown to nobody before its verdict, not even to the same problem's other workers.
+    other = stranger.open()
+    other.hello(problems=[problem])
+    other.task()
+    assert stranger.fetch(task.bundle)
+    stream.report(task.lease, 1, claim(1, 1.5, score=90.0))
+    stream.receipt()
+    assert stranger.refused(sha256(b"[1, 1.5]")) == "AR-X403"
+    assert machine.refused(sha256(b"[1, 1.5]")) == "AR-X403"
+
+
+@pytest.mark.parametrize("spoil", ["signature", "content", "other key"])
+def test_a_report_that_the_machine_did_not_sign(
+    stream: Stream, new_machine: Callable[[], Machine], ada: Any, problem: str, spoil: str
+) -> None:
+    task = stream.task()
+    report = work_pb2.Report(lease=task.lease, sequence=1, experiments=[failed(1)])
+    key = new_machine().member.key if spoil == "other key" else stream.machine.member.key
+    report.signature = sign(key, REPORT_DOMAIN, report.SerializeToString(deterministic=True))
+    if spoil == "signature":
+        report.signature = report.signature[::-1]
+    elif spoil == "content":
+        report.experiments[0].score = 2.0
+    stream.say(report=report)
+    assert code_of(stream.end()) == "AR-I201"
+    assert shown(ada, problem)["experiments"] == 0
+
+
+def test_machines_that_make_no_sense(machine: Machine) -> None:
+    hello = {"slots": 1, "protocol_min": 1, "protocol_max": 1}
+    for first, code in [
+        ({"want": work_pb2.Want(slots=1)}, "AR-A101"),
+        ({"hello": work_pb2.Hello(**{**hello, "slots": 0})}, "AR-A101"),
+        ({"hello": work_pb2.Hello(**{**hello, "protocol_min": 2, "protocol_max": 3})}, "AR-A104"),
+    ]:
+        stream = machine.open()
+        stream.say(**first)
+        assert code_of(stream.end()) == code
+    for second in [
+        {"hello": work_pb2.Hello(**hello)},
+        {"release": work_pb2.Release(lease=work_pb2.LeaseName(id="l" * 50))},
+        {"release": work_pb2.Release(lease=work_pb2.LeaseName(id="l-1\n", fencing=-1))},
+    ]:
+        stream = machine.open()
+        stream.hello()
+        stream.say(**second)
+        assert code_of(stream.end()) == "AR-A101"
+    for odd in [{"sequence": 0}, {"counted": [work_pb2.CountedExperiments(count=-5)]},
+                {"counted": [work_pb2.CountedExperiments(count=10**9)]}]:  # fmt: skip
+        stream = machine.open()
+        stream.hello()
+        stream.report(work_pb2.LeaseName(id="l-1", fencing=1), **{"sequence": 1, **odd})
+        assert code_of(stream.end()) == "AR-A101"
+
+
+def test_a_banned_machine_is_told_so(
+    stream: Stream, wire: Any, pool: Any, operator_session: Callable[..., str]
+) -> None:
+    task = stream.task()
+    banned = wire.call(
+        "SetBan", session=operator_session(pool), identity=stream.machine.member.identity, banned=True,
+        reason="no more",
+    )  # fmt: skip
+    assert banned.status is grpc.StatusCode.OK, banned
+    stream.report(task.lease, 1, failed(1))
+    assert code_of(stream.end()) == "AR-I209"
+
+
+def test_killed_between_report_and_receipt(
+    pool: Any, machine: Machine, ada: Any, problem: str, until: Callable[..., Any]
+) -> None:
+    """A report that is sent until there is a receipt counts once, whenever ``serve`` is killed."""
+    stream = machine.open()
+    stream.hello(problems=[problem])
+    lease = stream.task().lease
+    pause = threading.Event()
+    for sequence, delay in enumerate((0.0, 0.002, 0.004, 0.008, 0.02), start=1):
+        report = stream.report(lease, sequence, failed(sequence), counted=[work_pb2.CountedExperiments(count=2)])
+        pause.wait(delay)
+        pool.kill()
+        assert stream.end() is not None
+        pool.start()
+        stream = machine.open()
+        stream.hello(lease, problems=[problem])
+        stream.say(report=report)
+        assert stream.hear("receipt", lambda receipt, n=sequence: receipt.sequence == n).experiments == 3
+    assert shown(ada, problem)["experiments"] == 15
+    assert len(ada.log(problem)) == 5
