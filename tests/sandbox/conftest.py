@@ -33,8 +33,9 @@ def _nothing_left() -> Iterator[None]:
     """Whatever a room leaves behind becomes a child of this process, and fails the test."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     files = set(Path("/proc/self/fd").iterdir())
+    before = set(psutil.Process().children(recursive=True))  # servers that other tests share, for example
     yield
-    left = psutil.Process().children(recursive=True)
+    left = [process for process in psutil.Process().children(recursive=True) if process not in before]
     for process in left:
         # A dead orphan of a program that a test started waits for us, who adopted it.
         if process.status() == psutil.STATUS_ZOMBIE:
