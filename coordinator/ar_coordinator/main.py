@@ -17,6 +17,7 @@ from ar_core.errors import Exit, PoolError
 
 COMMANDS = {
     "init": "Make a data directory for a new pool.",
+    "demo": "A whole pool on this machine, for a minute.",
     "serve": "Run a whole pool on this machine.",
     "tokens": "Make, list and revoke join tokens.",
     "workers": "List, ban and unban machines and people.",

@@ -1,4 +1,4 @@
-"""The work stream against a running pool, by a scripted machine: leases, reports, verdicts, and every way to be odd."""
+"""The work stream against a running pool, by a scripted machine: leases, reports, verdicts, and ways to be odd."""
 
 import itertools
 import json
@@ -14,7 +14,11 @@ import grpc
 import httpx
 import pytest
 
+from ar_coordinator.data_directory import DataDirectory
+from ar_coordinator.embedded_redis import EmbeddedRedis
+from ar_coordinator.store import Store, keys, open_store
 from ar_core.candidate import content_hash, sha256
+from ar_core.lifecycle import LeaseState
 from ar_core.signing import REPORT_DOMAIN, sign
 from ar_proto.v1 import experiment_pb2, work_pb2, work_pb2_grpc
 
@@ -141,6 +145,15 @@ def wire(pool: Any, open_wire: Callable[..., Any]) -> Any:
     return open_wire(pool)
 
 
+@pytest.fixture
+def records(pool: Any) -> Iterator[Store]:
+    """The pool's own records, where a test has to turn its clock."""
+    directory = DataDirectory(pool.directory)
+    store = open_store(EmbeddedRedis(directory.redis).url, directory.blobs)
+    yield store
+    store.connection.close()
+
+
 @pytest.fixture(scope="module")
 def ada(pool: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return pool.person(tmp_path_factory.mktemp("ada"), "ada")
@@ -186,9 +199,12 @@ def stream(machine: Machine, problem: str) -> Stream:
 def claim(*numbers: float, score: float | None = None, note: str = "larger numbers") -> work_pb2.ReportedExperiment:
     content = json.dumps(numbers).encode()
     return work_pb2.ReportedExperiment(
-        content_hash=content_hash(content), content=content, score=sum(numbers) if score is None else score, note=note,
+        content_hash=content_hash(content),
+        content=content,
+        score=sum(numbers) if score is None else score,
+        note=note,
         parent_score=3.0,
-    )  # fmt: skip
+    )
 
 
 def failed(salt: int, note: str = "") -> work_pb2.ReportedExperiment:
@@ -261,9 +277,8 @@ def test_a_claim_that_holds(new_machine: Callable[[], Machine], pool: Any, ada: 
     other.task()
     one.report(task.lease, 1, claim(5, 5))
     (claimed,) = one.receipt().ids
-    # Before its verdict nobody else may read it.
     verdict = one.hear("verdict").experiment
-    assert (verdict.id, verdict.verified, verdict.worker) == (claimed, 10.0, first.member and verdict.worker)
+    assert (verdict.id, verdict.verified, verdict.contributor) == (claimed, 10.0, first.member.contributor)
     assert verdict.state == experiment_pb2.EXPERIMENT_STATE_ACCEPTED
     for stream in (one, other):
         improved = stream.hear("improved")
@@ -357,6 +372,23 @@ def test_a_line_that_breaks(stream: Stream, machine: Machine, ada: Any, problem:
     resumed.report(forgotten.lease, 1, failed(3))
     assert resumed.receipt().experiments == 1
     assert shown(ada, problem)["experiments"] == 3
+
+
+def test_a_late_report_of_an_expired_lease(
+    stream: Stream, records: Store, ada: Any, problem: str, until: Callable[..., Any]
+) -> None:
+    lease = stream.task().lease
+    # As if its time were over: the sweeper ends it.
+    records.connection.text.zadd(keys.LEASES, {lease.id: 1})
+    until(lambda: records.leases.state(lease.id) is LeaseState.EXPIRED)
+    stream.say(progress=work_pb2.Progress(leases=[lease]))
+    assert stream.hear("cancel").lease == lease
+    stream.report(lease, 1, failed(1), claim(3, 3))
+    assert stream.receipt().experiments == 2
+    assert stream.hear("verdict").experiment.state == experiment_pb2.EXPERIMENT_STATE_ACCEPTED
+    assert shown(ada, problem)["experiments"] == 2
+    # Its place is free again.
+    assert stream.task().lease.fencing > lease.fencing
 
 
 def test_a_second_stream_of_a_machine_takes_over(stream: Stream, machine: Machine, problem: str) -> None:

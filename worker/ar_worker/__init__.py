@@ -1,4 +1,4 @@
-"""A donated machine: ``ar-worker`` takes leases from a pool, tries candidates in rooms, and reports what it tried.
+"""A donated machine: ``ar-worker`` takes leases from a pool, tries candidates in rooms, reports what it tried.
 
-Not here: making rooms (``ar_sandbox``), proposing (``ar_search``), and believing any of its numbers, which nobody does.
+Not here: making rooms (``ar_sandbox``), proposing (``ar_search``), and believing its numbers, which nobody does.
 """

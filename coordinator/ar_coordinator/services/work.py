@@ -35,6 +35,9 @@ from ar_proto.v1 import work_pb2, work_pb2_grpc
 PROTOCOL = 1
 REPORT_SECONDS = 5.0
 _MOST_SLOTS = 1024
+_MOST_NAMED = 256
+"""Leases that one message may name: more than any machine can hold."""
+_MESSAGES_A_SECOND = 500
 _HELLO_SECONDS = 30.0
 _PART_BYTES = 64 * 1024
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -57,7 +60,7 @@ class Work(work_pb2_grpc.WorkServiceServicer):
         self._pipelined = Pipelined(store.connection.text)
         self._sessions = Sessions()
         self._openings = Openings(store, random)
-        self._tasks = Tasks(store, self._pipelined, self._openings, random)
+        self._tasks = Tasks(store, self._pipelined, self._openings, self._sessions, random)
         self._watch = Watch(store, events, self._pipelined, self._openings, self._sessions, self._tasks)
         self._leaving: set[asyncio.Task[Any]] = set()
 
@@ -105,7 +108,7 @@ class Work(work_pb2_grpc.WorkServiceServicer):
         """Welcome a machine and take up the leases that it still holds; raises ``PoolError``."""
         if not hello.protocol_min <= PROTOCOL <= hello.protocol_max:
             raise PoolError("AR-A104", f"this pool speaks version {PROTOCOL}")
-        if not 1 <= hello.slots <= _MOST_SLOTS or len(hello.resume) > _MOST_SLOTS:
+        if not 1 <= hello.slots <= _MOST_SLOTS or len(hello.resume) > _MOST_NAMED:
             raise PoolError("AR-A101", f"a machine donates 1 to {_MOST_SLOTS} slots")
         agent = next((name for name in hello.agents if _AGENT.fullmatch(name)), "tuner")
         session = Session(who, _machine(hello), agent, hello.slots)
@@ -141,11 +144,18 @@ class Work(work_pb2_grpc.WorkServiceServicer):
         return Held(name=name, problem=str(problem), revision=int(revision or 0), parent=str(parent))
 
     async def _read(self, session: Session, incoming: AsyncIterator[work_pb2.WorkRequest]) -> None:
+        loop = asyncio.get_running_loop()
+        since, heard = loop.time(), 0
         try:
             async for request in incoming:
                 await self._handle(session, request)
                 if session.ended:
                     return
+                heard += 1
+                if heard >= _MESSAGES_A_SECOND:
+                    # One that says more is read more slowly, which its own side of the stream then feels.
+                    await asyncio.sleep(since + 1 - loop.time())
+                    since, heard = loop.time(), 0
             session.end()
         except asyncio.CancelledError:
             raise
@@ -172,7 +182,7 @@ class Work(work_pb2_grpc.WorkServiceServicer):
                 raise PoolError("AR-A101", "a machine says Hello once in a stream")
 
     async def _progress(self, session: Session, progress: work_pb2.Progress) -> None:
-        names = [work_reports.lease_name(name) for name in progress.leases[:_MOST_SLOTS]]
+        names = [work_reports.lease_name(name) for name in progress.leases[:_MOST_NAMED]]
         renewed = await self._pipelined.run(self._store.leases.renew(session.who.id, names, now_ms()))
         refuse(renewed.trouble)
         for name, good in zip(names, renewed.good, strict=True):

@@ -44,7 +44,7 @@ class Session:
         self.retry_at = 0.0
         self.leases: dict[str, Held] = {}
         self.claims: frozenset[str] = frozenset()
-        """Claims of this machine that wait for their verdict."""
+        """Claims of this machine that wait for their verdict; ``Sessions.expect`` sets them."""
         self.says_goodbye = False
         self.ended = False
         self.giving: asyncio.Task[None] | None = None
@@ -85,6 +85,10 @@ class Sessions:
 
     def __init__(self) -> None:
         self._open: dict[str, Session] = {}
+        self._claimants: dict[str, Session] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
 
     def __iter__(self) -> Iterator[Session]:
         return iter(list(self._open.values()))
@@ -100,6 +104,7 @@ class Sessions:
     def close(self, session: Session) -> bool:
         """Forget a session; ``False`` when a newer one of the same machine took its place."""
         session.ended = True
+        self.expect(session, ())
         if self._open.get(session.who.id) is not session:
             return False
         del self._open[session.who.id]
@@ -113,6 +118,14 @@ class Sessions:
         """Return the problems that somebody here works on."""
         return {held.problem for session in self for held in session.leases.values()}
 
+    def expect(self, session: Session, claims: Iterable[str]) -> None:
+        """Note which claims of a session wait for their verdict."""
+        for claim in session.claims:
+            if self._claimants.get(claim) is session:
+                del self._claimants[claim]
+        session.claims = frozenset(claims)
+        self._claimants.update(dict.fromkeys(session.claims, session))
+
     def waiting_for(self, experiment: str) -> Session | None:
         """Return whose claim an experiment is."""
-        return next((session for session in self if experiment in session.claims), None)
+        return self._claimants.get(experiment)

@@ -14,7 +14,7 @@ import structlog
 
 from ar_coordinator.dispatch import NoWork, Pick
 from ar_coordinator.openings import Opening, Openings
-from ar_coordinator.services.work_sessions import Held, Session
+from ar_coordinator.services.work_sessions import Held, Session, Sessions
 from ar_coordinator.store import Store
 from ar_coordinator.store.connection import now_ms
 from ar_coordinator.store.leases import Granted, Name, NewLease
@@ -40,8 +40,11 @@ _TRIES = 3
 class Tasks:
     """Hands out the openings of this replica."""
 
-    def __init__(self, store: Store, pipelined: Pipelined, openings: Openings, random: Random) -> None:
+    def __init__(
+        self, store: Store, pipelined: Pipelined, openings: Openings, sessions: Sessions, random: Random
+    ) -> None:
         self._store = store
+        self._sessions = sessions
         self._pipelined = pipelined
         self._openings = openings
         self._random = random
@@ -58,7 +61,8 @@ class Tasks:
         while True:
             standing = await self._pipelined.run(self._store.leases.standing(session.who.id, session.slots, now_ms()))
             refuse(standing.trouble)
-            session.claims = frozenset(standing.unverified)
+            if not session.ended:
+                self._sessions.expect(session, standing.unverified)
             if not standing.settled:
                 return
             await self.tell(session, standing.settled)
@@ -79,7 +83,9 @@ class Tasks:
             while True:
                 session.give_again = False
                 if session.wanted > 0 and not session.ended:
-                    await self.look(session)
+                    if session.claims:
+                        # A verdict that is there already decides whether there is more work.
+                        await self.look(session)
                     await self._give_wanted(session)
                 if not session.give_again:
                     return

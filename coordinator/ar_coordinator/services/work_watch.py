@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Iterable
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import structlog
@@ -64,12 +65,12 @@ class Watch:
                     await self._look(claimant)
 
     async def _look_around(self) -> None:
-        renewed = time.monotonic()
-        while True:
+        turns = round(PROGRESS_SECONDS / _LOOK_SECONDS)
+        for turn in count():
             await asyncio.sleep(_LOOK_SECONDS)
-            if time.monotonic() - renewed >= PROGRESS_SECONDS - _LOOK_SECONDS:
-                renewed = time.monotonic()
-                await _together(self.renew(session) for session in self._sessions)
+            # A part of them each time, so that thousands do not come all at once.
+            due = [session for session in self._sessions if hash(session.who.id) % turns == turn % turns]
+            await _together(self.renew(session) for session in due)
             await _together(self._look(session) for session in self._sessions if session.claims)
             for name in self._sessions.problems():
                 await _safely(self.look_at_problem(name))

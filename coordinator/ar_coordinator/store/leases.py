@@ -212,10 +212,9 @@ def _arguments(one: Tried) -> tuple[Any, ...]:
 
 
 def _granted(reply: list[Any]) -> Granted:
-    answer, fencing, wait_ms, *attempts = reply
-    return Granted(
-        answer=str(answer), fencing=int(fencing), wait_ms=int(wait_ms), attempts=tuple(attempts[0]) if attempts else ()
-    )
+    answer, fencing, wait_ms, *more = reply
+    attempts = tuple(more[0]) if more else ()
+    return Granted(answer=str(answer), fencing=int(fencing), wait_ms=int(wait_ms), attempts=attempts)
 
 
 def _reported(reply: list[str]) -> Reported:

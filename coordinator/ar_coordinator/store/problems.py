@@ -175,17 +175,18 @@ class Problems:
     def leaderboard(self, name: str) -> list[LeaderboardRow]:
         """Return everybody who tried, best verified gain first."""
         pipeline = self._redis.pipeline(transaction=False)
-        for what in ("accepted", "gain", "experiments"):
+        for what in ("accepted", "gain", "experiments", "seconds"):
             pipeline.zrange(keys.standing(name, what), 0, -1, withscores=True)
         pipeline.hgetall(keys.standing(name, "last"))
-        accepted, gain, experiments, last = pipeline.execute()
-        gains = dict(gain)
+        accepted, gain, experiments, seconds, last = pipeline.execute()
+        gains, donated = dict(gain), dict(seconds)
         total = sum(gains.values())
         counts = dict(accepted)
         return [
             LeaderboardRow(
                 rank=0, contributor=who, accepted=int(counts.get(who, 0)), gain=gains.get(who, 0.0),
                 share=gains.get(who, 0.0) / total if total > 0 else 0.0, experiments=int(tried),
+                seconds=donated.get(who, 0.0),
                 last_accepted=datetime.fromisoformat(last[who]) if who in last else None,
             )
             for who, tried in experiments

@@ -1,0 +1,220 @@
+"""A whole pool on this machine for a minute: two problems, two volunteers, and what became of them.
+
+Not here: anything that a real pool does otherwise. Every part is the real program, started as a person would.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ar_coordinator import output
+from ar_coordinator.data_directory import DataDirectory
+from ar_core.errors import PoolError
+from ar_core.metric import format_number
+
+PROBLEMS = ("zlib-dictionary", "bin-packing")
+VOLUNTEERS = ("ada", "grace")
+_READY_SECONDS, _PUBLISH_SECONDS, _END_SECONDS, _SETTLE_SECONDS = 60.0, 120.0, 15.0, 10.0
+_LOOK_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a demo keeps its state and finds its problems."""
+
+    root: Path
+    problems: Path
+
+    @property
+    def data(self) -> Path:
+        """The pool's data directory."""
+        return self.root / "pool"
+
+    def home(self, name: str) -> Path:
+        """The local state of one person."""
+        return self.root / name
+
+
+def find_problems() -> Path:
+    """Return the folder of the problems that ship with the project; raises ``PoolError`` AR-A106."""
+    for folder in (Path(__file__).resolve().parents[2] / "problems", Path.cwd() / "problems"):
+        if all((folder / name / "problem.toml").is_file() for name in PROBLEMS):
+            return folder
+    raise PoolError("AR-A106", "the folder problems/ is not here", hint="run it in a clone of the project")
+
+
+def run(place: Place, seconds: float) -> None:
+    """Run the demo; raises ``PoolError`` when a part of it does not start."""
+    begun = time.monotonic()
+    with ExitStack() as stack:
+        stop = stack.enter_context(_stop_signals())
+        pool = stack.enter_context(_serve(place))
+        output.say(f"pool ready after {time.monotonic() - begun:.1f} s  {pool['web']}")
+        for name in PROBLEMS:
+            _publish(place, pool["grpc"], name)
+        token = _token(place, "worker", uses=len(VOLUNTEERS))
+        with ExitStack() as work:
+            for name in VOLUNTEERS:
+                work.enter_context(_volunteer(place, pool["grpc"], token, name))
+            output.say(f"{len(VOLUNTEERS)} volunteers joined; {seconds:g} s of work, Ctrl-C ends it sooner\n")
+            _look_on(pool["web"], seconds, stop)
+        _wait_for_verdicts(pool["web"], stop)
+        _tell(place, pool["web"])
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    stop = threading.Event()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
+    try:
+        yield stop
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _serve(place: Place) -> Iterator[dict[str, str]]:
+    """Start the pool and give its ready event; it ends with the block."""
+    command = [_program("ar-coordinator"), "serve", "--data", str(place.data), "--grpc", "127.0.0.1:0", "--web",
+               "127.0.0.1:0", "--name", "demo pool", "--verifiers", "1", "--json"]  # fmt: skip
+    log = place.root / "pool.log"
+    with _started(command, place.home("operator"), log, stdout=subprocess.PIPE) as process:
+        alarm = threading.Timer(_READY_SECONDS, process.kill)
+        alarm.start()
+        line = process.stdout.readline() if process.stdout else b""
+        alarm.cancel()
+        if not line:
+            raise PoolError("AR-C604", "the pool did not start", hint=f"see {log}")
+        yield json.loads(line)
+
+
+@contextmanager
+def _volunteer(place: Place, address: str, token: str, name: str) -> Iterator[None]:
+    command = [_program("ar-worker"), "join", address, "--token", token, "--name", name, "--slots", "1", "--json"]
+    with _started(command, place.home(name), place.root / f"{name}.log"):
+        yield
+
+
+@contextmanager
+def _started(
+    command: list[str], home: Path, log: Path, stdout: int | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start a program that ends with the block: asked first, then by force."""
+    with log.open("ab") as file:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=stdout if stdout is not None else file, stderr=file,
+            env={**os.environ, "AR_HOME": str(home)}, start_new_session=True,
+        )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        try:
+            process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def _publish(place: Place, address: str, name: str) -> None:
+    home = place.home("publisher")
+    if not home.exists():
+        token = _token(place, "publisher")
+        _run([_program("ar-pool"), "login", address, "--token", token, "--name", "publisher"], home)
+    done = _run([_program("ar-pool"), "publish", str(place.problems / name), "--json"], home)
+    document = json.loads(done)
+    output.say(f"published {name}: baseline {document['baseline']:g}")
+
+
+def _token(place: Place, role: str, uses: int = 1) -> str:
+    command = [_program("ar-coordinator"), "tokens", "new", "--role", role, "--uses", str(uses), "--json",
+               "--data", str(place.data)]  # fmt: skip
+    return str(json.loads(_run(command, place.home("operator")))["token"])
+
+
+def _run(command: list[str], home: Path) -> str:
+    environment = {**os.environ, "AR_HOME": str(home)}
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=_PUBLISH_SECONDS, check=False
+    )
+    if done.returncode != 0:
+        last = done.stderr.strip().splitlines()[-1:] or ["no output"]
+        raise PoolError("AR-A100", f"{Path(command[0]).name} {command[1]} ended with {done.returncode}: {last[0]}")
+    return done.stdout
+
+
+def _program(name: str) -> str:
+    """Return a command of this installation."""
+    return str(Path(sys.executable).parent / name)
+
+
+def _look_on(web: str, seconds: float, stop: threading.Event) -> None:
+    """Say each new best as it is accepted, until the time is over."""
+    deadline = time.monotonic() + seconds
+    begun = time.monotonic()
+    seen: dict[str, int] = {}
+    while time.monotonic() < deadline and not stop.wait(_LOOK_SECONDS):
+        for name in PROBLEMS:
+            card = _get(web, f"problems/{name}")
+            if card["accepted"] != seen.get(name, 0):
+                seen[name] = int(str(card["accepted"]))
+                output.say(f"{time.monotonic() - begun:5.1f} s  {_progress(card)}")
+
+
+def _wait_for_verdicts(web: str, stop: threading.Event) -> None:
+    """Wait until what the volunteers claimed is settled, so that what is told stays true."""
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while time.monotonic() < deadline:
+        pool = _get(web, "pool")
+        if not (pool["queued"] or pool["verifying"]):
+            return
+        stop.wait(0.1)
+
+
+def _progress(card: dict[str, object]) -> str:
+    decimals = int(str(card["decimals"]))
+    baseline, best = float(str(card["baseline"])), float(str(card["best"]))
+    change = f"{(best - baseline) / abs(baseline) * 100:+.1f} %" if baseline else ""
+    return (
+        f"{card['problem']}: {format_number(baseline, decimals)} → {format_number(best, decimals)} {card['unit']} "
+        f"({change}), {card['accepted']} accepted of {card['experiments']} tried"
+    )
+
+
+def _tell(place: Place, web: str) -> None:
+    """Print what became of it: the problems, the leaderboard, and the last commits as git tells them."""
+    output.say("")
+    for name in PROBLEMS:
+        output.line(_progress(_get(web, f"problems/{name}")))
+    output.line("")
+    board = _get(web, "leaderboard")
+    rows = board["items"] if "items" in board else board["rows"]
+    if isinstance(rows, list):
+        table = [[str(r["rank"]), str(r["contributor"]), str(r["accepted"]), str(r["experiments"])] for r in rows]
+        output.table(["#", "CONTRIBUTOR", "ACCEPTED", "TRIED"], table)
+    for name in PROBLEMS:
+        repository = DataDirectory(place.data).repository(name)
+        output.line(f"\n$ git log --oneline  # {name}")
+        command = ["git", "--git-dir", str(repository), "log", "--oneline", "--max-count=5", "main"]
+        for line in _run(command, place.home("operator")).splitlines():
+            output.line(line)
+
+
+def _get(web: str, path: str) -> dict[str, object]:
+    with urllib.request.urlopen(f"{web}/api/v1/{path}", timeout=30) as response:  # noqa: S310 - our own address
+        found: dict[str, object] = json.load(response)
+    return found

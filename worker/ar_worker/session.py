@@ -1,0 +1,551 @@
+"""The worker's side of a session as a pure state machine: events in, actions out, no clock and no connection.
+
+Not here: performing the actions (``loop``). Whole histories can be replayed in memory. ``now`` is in seconds of a
+clock that never goes back; after each event the caller comes back with ``Tick`` at ``wake_at`` at the latest.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+
+from ar_core.candidate import sha256
+from ar_core.errors import PoolError
+from ar_core.lifecycle import SETTLED
+from ar_core.records import Experiment
+from ar_worker import actions as do
+from ar_worker import events as on
+from ar_worker.held import Held
+from ar_worker.tally import Tally
+from ar_worker.task import LeaseName, Report, Task
+
+PREFETCH_SECONDS = 3.0
+"""This long before the first box ends, the next task is asked for."""
+CLAIM_PATIENCE_SECONDS = 30.0
+"""A better claim is held back this long while the last one of the same lease waits for its verdict."""
+VERDICT_SECONDS = 10.0
+"""At the end, verdicts are waited for this long."""
+FLUSH_SECONDS = 1.5
+"""After Ctrl-C, receipts are waited for this long."""
+_BACKOFF_FIRST, _BACKOFF_LONGEST = 1.0, 30.0
+_FAILED_FIRST, _FAILED_LONGEST = 1.0, 60.0
+_TROUBLE = 3
+_UPGRADE = "upgrade_needed"
+_PASSING = frozenset({"AR-A100", "AR-A102", "AR-A103", "AR-A105", "AR-C605", "AR-C609"})
+"""Failures of a stream that may pass by themselves."""
+_REMEMBERED_VERDICTS = 10_000
+
+
+class Phase(StrEnum):
+    """How far the run is."""
+
+    RUNNING = "running"
+    FINISHING = "finishing"
+    """No new work; what runs is completed."""
+    SETTLING = "settling"
+    """Nothing runs; receipts and verdicts are waited for."""
+    STOPPING = "stopping"
+    """Everything was killed; receipts are waited for, shortly."""
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the owner donates: slots, and when to end (seconds; counts; ``None`` for never)."""
+
+    slots: int
+    seconds: float | None = None
+    max_experiments: int | None = None
+    idle_seconds: float | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Link:
+    online: bool = False
+    """The pool has answered the greeting."""
+    connecting: bool = False
+    ever: bool = False
+    failures: int = 0
+    retry_at: float | None = None
+    asked: int = 0
+    wait_until: float = 0.0
+    progress_interval: float = 20.0
+    report_interval: float = 5.0
+    next_progress: float = 0.0
+    leases_at_most: int = 0
+
+
+class Session:
+    """See the module. ``unacknowledged`` are reports of an earlier run that the pool has not confirmed."""
+
+    def __init__(self, rules: Rules, now: float, rng: Random, unacknowledged: Iterable[Report] = ()) -> None:
+        """``rng`` spreads reconnections, so that a pool that comes back is not stormed."""
+        self.phase = Phase.RUNNING
+        self.experiments = 0
+        """Evaluated in this run."""
+        self._rules, self._rng = rules, rng
+        self._link = _Link()
+        self._held: dict[str, Held] = {}
+        self._free = list(range(rules.slots))
+        self._unacknowledged = {report.key: report for report in unacknowledged}
+        self._earlier = frozenset(self._unacknowledged)
+        self._claims: dict[str, str] = {}
+        self._judged: dict[str, None] = {}
+        self._started = 0
+        self._failed_tasks = 0
+        self._idle_since = now
+        self._end = None if rules.seconds is None else now + rules.seconds
+        self._deadline: float | None = None
+        self._why = ""
+        self._out: list[do.Action] = []
+
+    # --- What others may ask
+
+    @property
+    def held(self) -> tuple[LeaseName, ...]:
+        """The leases in hand."""
+        return tuple(held.task.lease for held in self._held.values())
+
+    @property
+    def running(self) -> int:
+        """How many of them are in a slot."""
+        return self._rules.slots - len(self._free)
+
+    @property
+    def unacknowledged(self) -> int:
+        """Reports that the pool has not confirmed."""
+        return len(self._unacknowledged)
+
+    @property
+    def online(self) -> bool:
+        """Whether the pool listens."""
+        return self._link.online
+
+    def wake_at(self, now: float) -> float | None:
+        """Return when the next ``Tick`` is due at the latest; ``None`` when only events can change anything."""
+        times = [self._deadline, self._link.retry_at]
+        if self.phase is Phase.RUNNING:
+            times.append(self._end)
+            if self._rules.idle_seconds is not None and not self._held:
+                times.append(self._idle_since + self._rules.idle_seconds)
+            if self._link.online and self._link.wait_until and self._can_take() > self._link.asked:
+                times.append(self._link.wait_until)
+            first = self._first_box_end()
+            if self._link.online and not self._free and first is not None and first - PREFETCH_SECONDS > now:
+                times.append(first - PREFETCH_SECONDS)
+        if self._link.online and self._held:
+            times.append(self._link.next_progress)
+        times += [held.next_report for held in self._held.values() if held.tally.trials]
+        known = [time for time in times if time is not None]
+        return min(known) if known else None
+
+    # --- Events
+
+    def handle(self, event: on.Event, now: float) -> list[do.Action]:
+        """Return what has to be done about ``event``, in this order."""
+        self._out = []
+        if self.phase is Phase.DONE:
+            return []
+        match event:
+            case on.Connected():
+                self._link.connecting = False
+                self._put(do.SayHello(resume=self.held))
+            case on.Disconnected():
+                self._disconnected(event.error, now)
+            case on.Welcomed():
+                self._welcomed(event, now)
+            case on.Granted():
+                self._granted(event.task, now)
+            case on.Told():
+                self._told(event, now)
+            case on.Prepared() | on.Failed() | on.Proposed() | on.Evaluated() | on.Rebased():
+                held = self._held.get(event.lease.id)
+                if held is not None and held.task.lease == event.lease:
+                    self._slot(event, held, now)
+            case on.Received():
+                self._received(event)
+            case on.Judged():
+                self._verdict(event.experiment)
+            case on.Improved():
+                self._improved(event)
+            case on.Cancelled():
+                self._cancelled(event, now)
+            case on.FinishRequested():
+                self._finish("finish", now)
+            case on.StopRequested():
+                self._stop(now)
+            case on.Tick():
+                pass
+        self._timers(now)
+        return self._out
+
+    def start(self) -> list[do.Action]:
+        """Return the first actions."""
+        self._link.connecting = True
+        return [do.Connect()]
+
+    def _put(self, *actions: do.Action) -> None:
+        self._out.extend(actions)
+
+    def _tell(self, event: str, **fields: object) -> None:
+        self._put(do.Announce(event=event, fields=fields))
+
+    # --- The link
+
+    def _disconnected(self, error: PoolError, now: float) -> None:
+        link = self._link
+        link.online = link.connecting = False
+        link.asked, link.wait_until = 0, 0.0
+        if self.phase is Phase.STOPPING:
+            self._exit()
+            return
+        if error.code not in _PASSING or not link.ever:
+            self._abandon("the pool refused", now)
+            self._exit(error)
+            return
+        delay = min(_BACKOFF_LONGEST, _BACKOFF_FIRST * 2**link.failures) * (0.5 + self._rng.random() / 2)
+        link.failures = min(link.failures + 1, 16)
+        link.retry_at = now + max(delay, error.retry_after or 0.0)
+        self._tell("waiting", seconds=round(link.retry_at - now, 3), reasons=["no_connection"])
+
+    def _welcomed(self, event: on.Welcomed, now: float) -> None:
+        link = self._link
+        link.online, link.ever, link.failures = True, True, 0
+        link.progress_interval, link.report_interval = event.progress_interval, event.report_interval
+        link.leases_at_most = event.slots
+        link.next_progress = now + link.progress_interval
+        self._put(*(do.SendReport(key=key) for key in sorted(self._unacknowledged)))
+
+    def _told(self, event: on.Told, now: float) -> None:
+        self._link.asked = 0
+        self._link.wait_until = now + max(0.1, event.seconds)
+        if self.phase is Phase.RUNNING:
+            if not self._held:
+                self._tell("waiting", seconds=round(event.seconds, 3), reasons=list(event.reasons))
+            if _UPGRADE in event.reasons:
+                self._abandon("upgrade needed", now)
+                self._exit(PoolError("AR-A104", "it asks for a newer ar-worker"))
+
+    # --- Leases
+
+    def _granted(self, task: Task, now: float) -> None:
+        self._link.asked = max(0, self._link.asked - 1)
+        before = self._held.get(task.lease.id)
+        if self.phase is not Phase.RUNNING or before is not None or len(self._held) > self._rules.slots:
+            if before is None or before.task.lease != task.lease:
+                self._put(do.GiveBack(lease=task.lease, reason="no slot is free"))
+            return
+        self._held[task.lease.id] = Held(task=task, tally=Tally(task.lease))
+        self._tell(
+            "leased", lease=task.lease.id, problem=task.problem, revision=task.revision, parent=task.parent,
+            parent_score=task.parent_score, box=task.box,
+        )  # fmt: skip
+        self._fill(now)
+
+    def _fill(self, now: float) -> None:
+        """Put waiting leases into free slots."""
+        if self.phase is not Phase.RUNNING:
+            return
+        for held in self._held.values():
+            if self._free and held.slot is None:
+                held.slot, held.busy = self._free.pop(0), True
+                held.box_end = now + held.task.box
+                held.next_report = now + self._link.report_interval
+                self._put(do.Prepare(slot=held.slot, task=held.task))
+
+    def _slot(
+        self, event: on.Prepared | on.Failed | on.Proposed | on.Evaluated | on.Rebased, held: Held, now: float
+    ) -> None:
+        """Take in what a slot says about a lease in hand, and let it go on."""
+        name = held.task.lease.id
+        match event:
+            case on.Proposed():
+                about = {"lease": name, "problem": held.task.problem}
+                self._tell("proposed", **about, content_hash=event.content_hash, note=event.note)
+                return
+            case on.Failed():
+                held.busy = False
+                self._failed(event, held, now)
+                return
+            case on.Prepared():
+                held.direction = event.direction
+            case on.Rebased():
+                if not event.claim_stands:
+                    held.tally.drop_claim()
+            case on.Evaluated():
+                if event.trial is None:
+                    held.busy = False
+                    self._exhausted(held, now)
+                    return
+                held.trouble, held.trying = 0, False
+                self._count(event, held)
+        held.busy = False
+        self._go_on(held, now)
+
+    def _count(self, event: on.Evaluated, held: Held) -> None:
+        trial = event.trial
+        if trial is None:
+            return
+        self.experiments += 1
+        self._failed_tasks = 0
+        if trial.content is not None:
+            held.claimed.add(sha256(trial.content))
+        held.tally.add(trial)
+        self._tell(
+            "scored", lease=held.task.lease.id, problem=held.task.problem, content_hash=trial.content_hash,
+            score=trial.score, parent_score=trial.parent_score, reason=trial.reason.value if trial.reason else None,
+            note=trial.note, claim=trial.content is not None, seconds=round(trial.seconds, 6),
+        )  # fmt: skip
+
+    def _exhausted(self, held: Held, now: float) -> None:
+        if not held.tally.reported and not held.tally.trials:
+            self._back_off(now)
+        self._close(held, "the agent has nothing new to try", now)
+
+    def _failed(self, event: on.Failed, held: Held, now: float) -> None:
+        """Give a lease back that cannot be worked on; the same problem will come again, so not at once."""
+        if held.trying:
+            self._started, held.trying = self._started - 1, False
+        if held.direction is not None:
+            held.trouble += 1
+            if held.trouble < _TROUBLE:
+                self._go_on(held, now)
+                return
+        self._back_off(now)
+        self._close(held, event.why, now)
+
+    def _back_off(self, now: float) -> None:
+        self._failed_tasks += 1
+        wait = min(_FAILED_LONGEST, _FAILED_FIRST * 2.0 ** min(self._failed_tasks, 10))
+        self._link.wait_until = max(self._link.wait_until, now + wait)
+
+    def _go_on(self, held: Held, now: float) -> None:
+        """Let an idle slot take its lease's next step, or end the lease."""
+        if held.slot is None or held.busy:
+            return
+        if self.phase is not Phase.RUNNING:
+            self._close(held, self._why, now)
+        elif now >= held.box_end:
+            self._close(held, "the box is over", now)
+        elif self._is_spent():
+            self._close(held, "all experiments are made", now)
+        elif held.improved:
+            held.busy = True
+            self._put(do.Rebase(slot=held.slot, lease=held.task.lease, blob=held.improved))
+            held.improved = ""
+        else:
+            held.busy = held.trying = True
+            self._started += 1
+            self._put(do.Evaluate(slot=held.slot, lease=held.task.lease))
+
+    def _close(self, held: Held, why: str, now: float, *, give_back: bool = False) -> None:
+        """End a lease: report what is left of it, give it back, and use its slot for the next."""
+        lease = held.task.lease
+        if held.busy and held.slot is not None:
+            self._put(do.Kill(slot=held.slot, lease=lease))
+        if held.trying:
+            self._started -= 1
+        del self._held[lease.id]
+        if held.slot is not None:
+            self._free.append(held.slot)
+            self._free.sort()
+        finished = not give_back and (held.tally.reported or held.tally.trials > 0)
+        report = held.tally.report(held.direction, with_claim=True, last=finished)
+        if report is not None:
+            self._keep(report)
+        if not finished and self._link.online:
+            self._put(do.GiveBack(lease=lease, reason=why))
+        self._tell("released", lease=lease.id, problem=held.task.problem, reason=why)
+        if not self._held:
+            self._idle_since = now
+        self._fill(now)
+
+    def _abandon(self, why: str, now: float) -> None:
+        """Give every lease back, whatever it does."""
+        for held in list(self._held.values()):
+            self._close(held, why, now, give_back=True)
+
+    def _cancelled(self, event: on.Cancelled, now: float) -> None:
+        held = self._held.get(event.lease.id)
+        if held is not None and held.task.lease == event.lease:
+            self._close(held, event.reason or "the pool took it back", now)
+            return
+        # The pool says it of a lease that has ended here: it will not take what is left of it either.
+        for key in [key for key in self._unacknowledged if key.lease == event.lease]:
+            del self._unacknowledged[key]
+            self._put(do.DropReport(key=key))
+
+    def _improved(self, event: on.Improved) -> None:
+        for held in self._held.values():
+            if held.task.problem == event.problem and event.blob not in {held.task.parent_blob, *held.claimed}:
+                held.improved = event.blob
+
+    # --- Reports
+
+    def _report(self, held: Held, now: float) -> None:
+        held.next_report = now + self._link.report_interval
+        patient = held.claim_hash and now < held.claim_sent + CLAIM_PATIENCE_SECONDS
+        report = held.tally.report(held.direction, with_claim=not patient)
+        if report is None:
+            return
+        for trial in report.trials:
+            if trial.content is not None:
+                held.claim_hash, held.claim_id, held.claim_sent = trial.content_hash, "", now
+        self._keep(report)
+
+    def _keep(self, report: Report) -> None:
+        self._unacknowledged[report.key] = report
+        self._put(do.KeepReport(report=report))
+        if self._link.online:
+            self._put(do.SendReport(key=report.key))
+
+    def _received(self, event: on.Received) -> None:
+        report = self._unacknowledged.pop(event.key, None)
+        if report is None:
+            return
+        self._put(do.DropReport(key=event.key))
+        claims = self._name_claims(report, event.ids)
+        if event.experiments:
+            self._tell(
+                "reported", lease=event.key.lease.id, sequence=event.key.sequence, experiments=event.experiments,
+                claims=claims,
+            )  # fmt: skip
+
+    def _name_claims(self, report: Report, ids: tuple[str, ...]) -> list[str]:
+        """Note which experiments wait for a verdict, by the identifiers that the pool gave them."""
+        if len(ids) != len(report.trials):
+            return []
+        held = self._held.get(report.key.lease.id)
+        named = [(name, t.content_hash) for name, t in zip(ids, report.trials, strict=True) if t.content is not None]
+        for name, content_hash in named:
+            if not name or name in self._judged:
+                continue
+            if report.key in self._earlier:
+                # Its verdict may have been told to the run that made it.
+                continue
+            self._claims[name] = report.key.lease.id
+            if held is not None and held.claim_hash == content_hash:
+                held.claim_id = name
+        return [name for name, _ in named if name]
+
+    def _verdict(self, experiment: Experiment) -> None:
+        if experiment.state not in SETTLED or experiment.id in self._judged:
+            return
+        self._judged[experiment.id] = None
+        if len(self._judged) > _REMEMBERED_VERDICTS:
+            del self._judged[next(iter(self._judged))]
+        held = self._held.get(self._claims.pop(experiment.id, ""))
+        if held is not None and held.claim_id == experiment.id:
+            held.claim_hash = held.claim_id = ""
+        self._tell(
+            "verdict", id=experiment.id, problem=experiment.problem, status=experiment.state.value,
+            reason=experiment.reason.value if experiment.reason else None, explanation=experiment.explanation,
+            claimed=experiment.claimed, verified=experiment.verified, gain=experiment.gain,
+            commit=experiment.commit or None,
+        )  # fmt: skip
+
+    # --- Endings
+
+    def _is_spent(self) -> bool:
+        return self._rules.max_experiments is not None and self._started >= self._rules.max_experiments
+
+    def _finish(self, why: str, now: float) -> None:
+        if self.phase is not Phase.RUNNING:
+            return
+        self.phase, self._why = Phase.FINISHING, why
+        if self._link.online:
+            self._put(do.AskForWork(slots=0))
+        for held in list(self._held.values()):
+            if held.slot is None:
+                self._close(held, why, now)
+            else:
+                self._go_on(held, now)
+
+    def _stop(self, now: float) -> None:
+        if self.phase is Phase.STOPPING:
+            return
+        self.phase, self._why = Phase.STOPPING, "stopped by its owner"
+        self._abandon(self._why, now)
+        self._deadline = now + FLUSH_SECONDS
+        self._link.retry_at = None
+
+    def _exit(self, error: PoolError | None = None) -> None:
+        if self._link.online and error is None:
+            self._put(do.SayGoodbye(reason=self._why))
+        self.phase, self._deadline = Phase.DONE, None
+        self._tell("stopped", reason=error.message if error else self._why, experiments=self.experiments)
+        self._put(do.Exit(reason=self._why, error=error))
+
+    # --- Time
+
+    def _timers(self, now: float) -> None:
+        if self.phase is Phase.RUNNING:
+            self._end_of_run(now)
+        if self.phase is Phase.FINISHING and not self._held:
+            self.phase, self._deadline = Phase.SETTLING, now + VERDICT_SECONDS
+        if self.phase is Phase.SETTLING:
+            nothing = self._link.online and not self._unacknowledged and not self._claims
+            if nothing or (self._deadline is not None and now >= self._deadline):
+                self._exit()
+        elif self.phase is Phase.STOPPING:
+            nothing = not self._link.online or not self._unacknowledged
+            if nothing or (self._deadline is not None and now >= self._deadline):
+                self._exit()
+        if self.phase in {Phase.DONE, Phase.STOPPING}:
+            return
+        self._reports_due(now)
+        self._link_due(now)
+
+    def _end_of_run(self, now: float) -> None:
+        if self._end is not None and now >= self._end:
+            self._finish("the time is over", now)
+            for held in list(self._held.values()):
+                self._close(held, self._why, now)
+        elif self._is_spent() and not self._held:
+            self._finish("all experiments are made", now)
+        elif (
+            self._rules.idle_seconds is not None
+            and not self._held
+            and now >= self._idle_since + self._rules.idle_seconds
+        ):
+            self._finish("there was nothing to do", now)
+
+    def _reports_due(self, now: float) -> None:
+        for held in self._held.values():
+            if held.tally.trials and now >= held.next_report:
+                self._report(held, now)
+
+    def _link_due(self, now: float) -> None:
+        link = self._link
+        if link.retry_at is not None and now >= link.retry_at:
+            link.retry_at, link.connecting = None, True
+            self._put(do.Connect())
+        if not link.online:
+            return
+        if self._held and now >= link.next_progress:
+            link.next_progress = now + link.progress_interval
+            self._put(do.SayProgress(leases=self.held))
+        if self.phase is not Phase.RUNNING or now < link.wait_until:
+            return
+        link.wait_until = 0.0
+        wanted = self._can_take(now)
+        if wanted > link.asked:
+            link.asked = wanted
+            self._put(do.AskForWork(slots=wanted))
+
+    def _can_take(self, now: float | None = None) -> int:
+        """Return how many leases could be started now, or a moment from now."""
+        if self._is_spent():
+            return 0
+        waiting = sum(held.slot is None for held in self._held.values())
+        wanted = len(self._free) - waiting
+        first = self._first_box_end()
+        soon = now is not None and first is not None and now >= first - PREFETCH_SECONDS
+        if soon and not self._free and waiting == 0 and self._link.leases_at_most > len(self._held):
+            wanted = 1
+        if self._rules.max_experiments is not None:
+            wanted = min(wanted, self._rules.max_experiments - self._started)
+        return max(0, wanted)
+
+    def _first_box_end(self) -> float | None:
+        return min((held.box_end for held in self._held.values() if held.slot is not None), default=None)
