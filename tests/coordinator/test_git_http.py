@@ -260,7 +260,8 @@ def stalled_clone(port: int, head: str | None) -> Iterator[socket.socket]:
 def git_ends() -> Iterator[int]:
     """Hold on to every git process there is now; at the end wait until all have ended. Yields how many."""
     # Not psutil's wait, which would take the exit status of a child away from the server under test.
-    handles = [os.pidfd_open(process.pid) for process in psutil.Process().children(recursive=True)]
+    processes = psutil.Process().children(recursive=True)
+    handles = [os.pidfd_open(process.pid) for process in processes if process.name() == "git"]
     try:
         yield len(handles)
         for handle in handles:

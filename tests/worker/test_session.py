@@ -15,7 +15,8 @@ from ar_core.metric import Direction
 from ar_core.records import Experiment
 from ar_worker import actions as do
 from ar_worker import events as on
-from ar_worker.session import CLAIM_PATIENCE_SECONDS, Phase, Rules, Session
+from ar_worker.rules import Phase, Rules
+from ar_worker.session import CLAIM_PATIENCE_SECONDS, Session
 from ar_worker.task import LeaseName, Report, ReportKey, Task, Trial
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)

@@ -12,7 +12,7 @@ from ar_core.errors import PoolError
 from ar_core.manifest import NAME
 from ar_core.quantities import format_duration, format_size, parse_duration, parse_percent, parse_size
 from ar_sandbox.policy import MIB, Caps
-from ar_worker.session import Rules
+from ar_worker.rules import Rules
 
 _LEAST_MEMORY = 64 * MIB
 _MOST_SLOTS = 256

@@ -5,19 +5,19 @@ clock that never goes back; after each event the caller comes back with ``Tick``
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import StrEnum
 from random import Random
 
 from ar_core.candidate import sha256
 from ar_core.errors import PoolError
-from ar_core.lifecycle import SETTLED
 from ar_core.records import Experiment
 from ar_worker import actions as do
 from ar_worker import events as on
 from ar_worker.held import Held
+from ar_worker.link import Link
+from ar_worker.rules import Phase, Rules
 from ar_worker.tally import Tally
 from ar_worker.task import LeaseName, Report, Task
+from ar_worker.unconfirmed import Unconfirmed
 
 PREFETCH_SECONDS = 3.0
 """This long before the first box ends, the next task is asked for."""
@@ -27,52 +27,11 @@ VERDICT_SECONDS = 10.0
 """At the end, verdicts are waited for this long."""
 FLUSH_SECONDS = 1.5
 """After Ctrl-C, receipts are waited for this long."""
-_BACKOFF_FIRST, _BACKOFF_LONGEST = 1.0, 30.0
 _FAILED_FIRST, _FAILED_LONGEST = 1.0, 60.0
 _TROUBLE = 3
 _UPGRADE = "upgrade_needed"
 _PASSING = frozenset({"AR-A100", "AR-A102", "AR-A103", "AR-A105", "AR-C605", "AR-C609"})
 """Failures of a stream that may pass by themselves."""
-_REMEMBERED_VERDICTS = 10_000
-
-
-class Phase(StrEnum):
-    """How far the run is."""
-
-    RUNNING = "running"
-    FINISHING = "finishing"
-    """No new work; what runs is completed."""
-    SETTLING = "settling"
-    """Nothing runs; receipts and verdicts are waited for."""
-    STOPPING = "stopping"
-    """Everything was killed; receipts are waited for, shortly."""
-    DONE = "done"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """What the owner donates: slots, and when to end (seconds; counts; ``None`` for never)."""
-
-    slots: int
-    seconds: float | None = None
-    max_experiments: int | None = None
-    idle_seconds: float | None = None
-
-
-@dataclass(slots=True, kw_only=True)
-class _Link:
-    online: bool = False
-    """The pool has answered the greeting."""
-    connecting: bool = False
-    ever: bool = False
-    failures: int = 0
-    retry_at: float | None = None
-    asked: int = 0
-    wait_until: float = 0.0
-    progress_interval: float = 20.0
-    report_interval: float = 5.0
-    next_progress: float = 0.0
-    leases_at_most: int = 0
 
 
 class Session:
@@ -84,13 +43,10 @@ class Session:
         self.experiments = 0
         """Evaluated in this run."""
         self._rules, self._rng = rules, rng
-        self._link = _Link()
+        self._link = Link()
         self._held: dict[str, Held] = {}
         self._free = list(range(rules.slots))
-        self._unacknowledged = {report.key: report for report in unacknowledged}
-        self._earlier = frozenset(self._unacknowledged)
-        self._claims: dict[str, str] = {}
-        self._judged: dict[str, None] = {}
+        self._unconfirmed = Unconfirmed(unacknowledged)
         self._started = 0
         self._failed_tasks = 0
         self._idle_since = now
@@ -114,7 +70,7 @@ class Session:
     @property
     def unacknowledged(self) -> int:
         """Reports that the pool has not confirmed."""
-        return len(self._unacknowledged)
+        return len(self._unconfirmed.reports)
 
     @property
     def online(self) -> bool:
@@ -148,7 +104,6 @@ class Session:
             return []
         match event:
             case on.Connected():
-                self._link.connecting = False
                 self._put(do.SayHello(resume=self.held))
             case on.Disconnected():
                 self._disconnected(event.error, now)
@@ -181,7 +136,6 @@ class Session:
 
     def start(self) -> list[do.Action]:
         """Return the first actions."""
-        self._link.connecting = True
         return [do.Connect()]
 
     def _put(self, *actions: do.Action) -> None:
@@ -194,8 +148,7 @@ class Session:
 
     def _disconnected(self, error: PoolError, now: float) -> None:
         link = self._link
-        link.online = link.connecting = False
-        link.asked, link.wait_until = 0, 0.0
+        link.lose()
         if self.phase is Phase.STOPPING:
             self._exit()
             return
@@ -203,18 +156,12 @@ class Session:
             self._abandon("the pool refused", now)
             self._exit(error)
             return
-        delay = min(_BACKOFF_LONGEST, _BACKOFF_FIRST * 2**link.failures) * (0.5 + self._rng.random() / 2)
-        link.failures = min(link.failures + 1, 16)
-        link.retry_at = now + max(delay, error.retry_after or 0.0)
-        self._tell("waiting", seconds=round(link.retry_at - now, 3), reasons=["no_connection"])
+        seconds = link.put_off(now, self._rng, error.retry_after or 0.0)
+        self._tell("waiting", seconds=round(seconds, 3), reasons=["no_connection"])
 
     def _welcomed(self, event: on.Welcomed, now: float) -> None:
-        link = self._link
-        link.online, link.ever, link.failures = True, True, 0
-        link.progress_interval, link.report_interval = event.progress_interval, event.report_interval
-        link.leases_at_most = event.slots
-        link.next_progress = now + link.progress_interval
-        self._put(*(do.SendReport(key=key) for key in sorted(self._unacknowledged)))
+        self._link.take_up(event, now)
+        self._put(*(do.SendReport(key=key) for key in self._unconfirmed.reports))
 
     def _told(self, event: on.Told, now: float) -> None:
         self._link.asked = 0
@@ -371,9 +318,7 @@ class Session:
             self._close(held, event.reason or "the pool took it back", now)
             return
         # The pool says it of a lease that has ended here: it will not take what is left of it either.
-        for key in [key for key in self._unacknowledged if key.lease == event.lease]:
-            del self._unacknowledged[key]
-            self._put(do.DropReport(key=key))
+        self._put(*(do.DropReport(key=key) for key in self._unconfirmed.drop(event.lease)))
 
     def _improved(self, event: on.Improved) -> None:
         for held in self._held.values():
@@ -394,47 +339,31 @@ class Session:
         self._keep(report)
 
     def _keep(self, report: Report) -> None:
-        self._unacknowledged[report.key] = report
+        self._unconfirmed.add(report)
         self._put(do.KeepReport(report=report))
         if self._link.online:
             self._put(do.SendReport(key=report.key))
 
     def _received(self, event: on.Received) -> None:
-        report = self._unacknowledged.pop(event.key, None)
-        if report is None:
+        claims = self._unconfirmed.received(event)
+        if claims is None:
             return
         self._put(do.DropReport(key=event.key))
-        claims = self._name_claims(report, event.ids)
+        held = self._held.get(event.key.lease.id)
+        for name, content_hash in claims.items():
+            if held is not None and held.claim_hash == content_hash:
+                held.claim_id = name
         if event.experiments:
             self._tell(
                 "reported", lease=event.key.lease.id, sequence=event.key.sequence, experiments=event.experiments,
-                claims=claims,
+                claims=list(claims),
             )  # fmt: skip
 
-    def _name_claims(self, report: Report, ids: tuple[str, ...]) -> list[str]:
-        """Note which experiments wait for a verdict, by the identifiers that the pool gave them."""
-        if len(ids) != len(report.trials):
-            return []
-        held = self._held.get(report.key.lease.id)
-        named = [(name, t.content_hash) for name, t in zip(ids, report.trials, strict=True) if t.content is not None]
-        for name, content_hash in named:
-            if not name or name in self._judged:
-                continue
-            if report.key in self._earlier:
-                # Its verdict may have been told to the run that made it.
-                continue
-            self._claims[name] = report.key.lease.id
-            if held is not None and held.claim_hash == content_hash:
-                held.claim_id = name
-        return [name for name, _ in named if name]
-
     def _verdict(self, experiment: Experiment) -> None:
-        if experiment.state not in SETTLED or experiment.id in self._judged:
+        lease = self._unconfirmed.judged(experiment)
+        if lease is None:
             return
-        self._judged[experiment.id] = None
-        if len(self._judged) > _REMEMBERED_VERDICTS:
-            del self._judged[next(iter(self._judged))]
-        held = self._held.get(self._claims.pop(experiment.id, ""))
+        held = self._held.get(lease)
         if held is not None and held.claim_id == experiment.id:
             held.claim_hash = held.claim_id = ""
         self._tell(
@@ -484,11 +413,11 @@ class Session:
         if self.phase is Phase.FINISHING and not self._held:
             self.phase, self._deadline = Phase.SETTLING, now + VERDICT_SECONDS
         if self.phase is Phase.SETTLING:
-            nothing = self._link.online and not self._unacknowledged and not self._claims
+            nothing = self._link.online and not self._unconfirmed.reports and not self._unconfirmed.claims
             if nothing or (self._deadline is not None and now >= self._deadline):
                 self._exit()
         elif self.phase is Phase.STOPPING:
-            nothing = not self._link.online or not self._unacknowledged
+            nothing = not self._link.online or not self._unconfirmed.reports
             if nothing or (self._deadline is not None and now >= self._deadline):
                 self._exit()
         if self.phase in {Phase.DONE, Phase.STOPPING}:
@@ -518,7 +447,7 @@ class Session:
     def _link_due(self, now: float) -> None:
         link = self._link
         if link.retry_at is not None and now >= link.retry_at:
-            link.retry_at, link.connecting = None, True
+            link.retry_at = None
             self._put(do.Connect())
         if not link.online:
             return

@@ -16,7 +16,7 @@ from ar_core.records import Experiment
 
 PROPOSALS_PER_HOUR = 60
 _ONCE_SECONDS = 86_400
-_MOVE = """
+MOVE = """
 local function announce(problem, id)
   redis.call('XADD', 'ar:events', 'MAXLEN', '~', 20000, '*',
     'kind', 'experiment', 'problem', problem, 'id', id)
@@ -58,8 +58,9 @@ local function move(id, expected, attempt, state, settled, first, last)
   return 'moved'
 end
 """
+"""Lua that other scripts begin with: ``announce``, ``place`` and ``move``."""
 _ADD = (
-    _MOVE
+    MOVE
     + """
 -- 1 problem 2 id 3 once key 4 now ms 5 limit an hour 6 quota key 7 content hash 8 state 9 contributor
 -- 10 seconds an idempotency key is kept 11 blob to store with it, or empty 12 its bytes, then fields
@@ -106,9 +107,9 @@ place(problem, id, state, number, settled)
 return {'added', id}
 """
 )
-_TRANSITION = _MOVE + "return move(ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], 6, #ARGV)"
+_TRANSITION = MOVE + "return move(ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], 6, #ARGV)"
 _START = (
-    _MOVE
+    MOVE
     + """
 -- 1 id 2 when to ring again (ms), then fields
 local answer = move(ARGV[1], 'queued', '', 'verifying', '0', 3, #ARGV)
@@ -119,7 +120,7 @@ return attempt
 """
 )
 _ACCEPT = (
-    _MOVE
+    MOVE
     + """
 -- 1 id 2 expected 3 problem 4 contributor 5 gain 6 record 7 expected head 8 when 9 fields of the problem, then
 -- those fields, then the experiment's

@@ -9,7 +9,7 @@ verdict), ``ar:trust:IDENTITY`` (hash), ``ar:attempts:PROBLEM:PARENT`` and ``ar:
 newest first), ``ar:public:PROBLEM:REVISION`` and ``ar:improved:PROBLEM`` (sets of blobs a holder may read).
 """
 
-from ar_coordinator.store.experiments import _MOVE as MOVE
+from ar_coordinator.store.experiments import MOVE
 
 KEPT_SECONDS = 86_400
 """How long an ended lease and its receipts are kept, so that a late or repeated report is answered."""
