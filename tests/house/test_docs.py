@@ -13,8 +13,9 @@ from ar_coordinator.main import ar_coordinator
 from ar_coordinator.services.permissions import PERMISSIONS
 from ar_core.lifecycle import EXPERIMENT_TRANSITIONS
 from ar_core.manifest import ManifestError, read_manifest
+from ar_worker.main import ar_worker
 
-COMMANDS: dict[str, click.Command] = {"ar-pool": ar_pool, "ar-coordinator": ar_coordinator}
+COMMANDS: dict[str, click.Command] = {"ar-pool": ar_pool, "ar-coordinator": ar_coordinator, "ar-worker": ar_worker}
 TABLES = ["", "files", "metric", "metric.best_known"]
 TABLES += ["evaluation", "resources", "environment", "acceptance", "search"]
 LARGEST_PICTURE = 300_000
@@ -22,7 +23,9 @@ LARGEST_PICTURE = 300_000
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"`([^`\n]+)`")
-_PATH_LIKE = re.compile(r"^(?:core|sandbox|client|coordinator|proto|deploy|docs|problems|tests)/[\w./*-]+$")
+_PATH_LIKE = re.compile(
+    r"^(?:core|sandbox|search|client|worker|coordinator|proto|deploy|docs|problems|tests)/[\w./*-]+$"
+)
 
 
 def pages(root: Path) -> list[Path]:
@@ -55,9 +58,10 @@ def command_lines(text: str) -> Iterator[str]:
     lines += _CODE.findall(_FENCE.sub("", text).replace("\\|", "|"))
     for line in lines:
         for part in line.split("&&"):
-            match = re.search(r"(?:^|(?<=\s)|(?<=/))(ar-pool|ar-coordinator) .*", part.strip())
+            match = re.search(r"(?:^|(?<=\s)|(?<=/))(ar-pool|ar-coordinator|ar-worker) .*", part.strip())
             begins = re.match(
-                r"^(?:\$ )?(?:sudo [\w -]*)?(?:[\w./-]*/)?(?:ar-pool|ar-coordinator) (?=[\w-])", part.strip()
+                r"^(?:\$ )?(?:sudo [\w -]*)?(?:[\w./-]*/)?(?:ar-pool|ar-coordinator|ar-worker) (?=[\w-])",
+                part.strip(),
             )
             if match and begins:
                 yield match[0]
@@ -122,7 +126,13 @@ def test_every_command_line_is_one_that_works(root: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["ar-pool dance", "ar-pool show NAME --colour", "ar-coordinator tokens forge", "ar-coordinator serve --datas x"],
+    [
+        "ar-pool dance",
+        "ar-pool show NAME --colour",
+        "ar-coordinator tokens forge",
+        "ar-coordinator serve --datas x",
+        "ar-worker join HOST:PORT --hours 9-17",
+    ],
 )
 def test_a_wrong_command_line_is_noticed(line: str) -> None:
     assert list(command_lines(f"```\n$ .venv/bin/{line}\n```\n")) == [line]
@@ -160,7 +170,7 @@ def test_the_protocol_page_has_every_method_that_is_served(root: Path) -> None:
     documented = set(re.findall(r"^\| `(\w+)` \| `(\w+)`", page, re.MULTILINE))
     ours = [method for method in PERMISSIONS if method.startswith("/ar_proto.v1.")]
     served = {tuple(method.removeprefix("/ar_proto.v1.").split("/")) for method in ours}
-    assert documented == {pair for pair in served if pair[0] != "WorkService"}
+    assert documented == served
 
 
 def test_the_states_are_those_of_the_life_cycle(root: Path) -> None:
@@ -181,12 +191,12 @@ def test_every_file_that_is_named_is_there(root: Path) -> None:
     assert [f"{page.name}: {name}" for page, name in paths if not list(root.glob(name))] == []
 
 
-def test_set_up_is_two_targets_of_make(root: Path) -> None:
+def test_the_first_commands_are_two_targets_of_make(root: Path) -> None:
     readme = (root / "README.md").read_text()
-    block = readme.partition("## Set up")[2].partition("```\n")[2].partition("```")[0]
+    block = readme.partition("## See it work")[2].partition("```\n")[2].partition("```")[0]
     makefile = (root / "Makefile").read_text()
-    assert block.split() == ["make", "setup", "make", "test"]
-    for target in ("setup", "test"):
+    assert block.split() == ["make", "demo", "make", "test"]
+    for target in ("demo", "test"):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
 
 

@@ -206,7 +206,7 @@ def test_a_pool_that_is_killed_and_comes_back_finds_its_machine_at_work(
     pool: Any, donate: Callable[..., Any], tmp_path: Path
 ) -> None:
     token = pool.token("worker")
-    machine = donate(tmp_path, "join", pool.grpc, "--token", token, "--slots", "1", "--problems", "one-way-up")
+    machine = donate(tmp_path, "join", pool.grpc, "--token", token, *ZLIB)
     machine.until("reported")
     pool.kill()
     assert machine.until("waiting")["reasons"] == ["no_connection"]

@@ -234,8 +234,8 @@ class Session:
         if trial is None:
             return
         self.experiments += 1
-        self._failed_tasks = 0
         if trial.content is not None:
+            self._failed_tasks = 0
             held.claimed.add(sha256(trial.content))
         held.tally.add(trial)
         self._tell(
@@ -245,8 +245,7 @@ class Session:
         )  # fmt: skip
 
     def _exhausted(self, held: Held, now: float) -> None:
-        if not held.tally.reported and not held.tally.trials:
-            self._back_off(now)
+        self._back_off(now)
         self._close(held, "the agent has nothing new to try", now)
 
     def _failed(self, event: on.Failed, held: Held, now: float) -> None:
@@ -273,6 +272,7 @@ class Session:
         if self.phase is not Phase.RUNNING:
             self._close(held, self._why, now)
         elif now >= held.box_end:
+            self._failed_tasks = 0
             self._close(held, "the box is over", now)
         elif self._is_spent():
             self._close(held, "all experiments are made", now)
