@@ -247,7 +247,7 @@ class Opener:
             **{**own, "files": fields["files"], "revision": revision, "state_reason": "", "baseline": score.value,
                "best": score.value, "best_n": result.n, "best_sd": result.sd, "best_blob": files[mutable],
                "best_experiment": "", "head": head, "locked_digest": digest, "findings": findings,
-               "evaluation": result.seconds},
+               "evaluation": result.seconds, "has_hidden": bool(problem.hidden_files(contents))},
         )  # fmt: skip
         log.info("problem open", problem=problem.name, revision=revision, baseline=score.value)
 

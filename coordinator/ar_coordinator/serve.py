@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import structlog
 import uvicorn
 from redis.exceptions import RedisError
@@ -44,6 +46,7 @@ from ar_core.errors import PoolError
 log = structlog.get_logger("serve")
 
 _GRACE_SECONDS = 2.0
+_LATEST_SECONDS = 8.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +141,7 @@ async def _serve(settings: Settings, name: str, url: str, embedded: EmbeddedRedi
             ready(pool, url)
             await stop.wait()
             log.info("stopping")
+            _leave_at_the_latest(directory)
             await server.stop(_GRACE_SECONDS)
     finally:
         with contextlib.suppress(RedisError):  # then it ends with its life
@@ -233,6 +237,22 @@ async def _keep_redis(embedded: EmbeddedRedis | None) -> None:
             except (PoolError, OSError) as error:  # no memory, no process or no space to be had now; later perhaps
                 log.error("redis does not start", error=str(error))
                 await asyncio.sleep(1)
+
+
+def _leave_at_the_latest(directory: DataDirectory) -> None:
+    """End everything by force when the orderly end takes too long; what was acknowledged is on disk already."""
+
+    def leave() -> None:
+        log.error("the orderly end takes too long")
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        directory.admin.unlink(missing_ok=True)
+        os._exit(0)
+
+    timer = threading.Timer(_LATEST_SECONDS, leave)
+    timer.daemon = True
+    timer.start()
 
 
 def _served(directory: DataDirectory, read: ReadModel) -> Callable[[str], Path | None]:

@@ -191,6 +191,8 @@ for _, id in ipairs(redis.call('ZRANGE', claims, 0, -1)) do
       redis.call('HSET', trust, 'failed_in_a_row', 0, 'cool_until', 0)
     elseif x[1] == 'rejected' then
       local noise = redis.call('HGET', 'ar:problem:' .. x[7], 'noise') or 'none'
+      -- What a machine cannot see it cannot claim: beside hidden files an honest number differs, as with noise.
+      if redis.call('HGET', 'ar:problem:' .. x[7], 'has_hidden') == '1' then noise = 'hidden' end
       if not held_up(x, noise) then
         local n = redis.call('HINCRBY', trust, 'failed_in_a_row', 1)
         local first = noise == 'none' and 1 or {NOISY_FAILURES}
