@@ -25,6 +25,19 @@ _READY_SECONDS = 60
 _COMMAND_SECONDS = 120
 
 
+_LONGEST_FIRST = ("e2e/test_crashes", "worker/test_with_pool", "e2e/", "attacks/", "worker/", "sandbox/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that no worker is left alone with one at the end."""
+
+    def place(item: pytest.Item) -> int:
+        path = item.path.relative_to(ROOT / "tests").as_posix() if item.path.is_relative_to(ROOT / "tests") else ""
+        return next((n for n, start in enumerate(_LONGEST_FIRST) if path.startswith(start)), len(_LONGEST_FIRST))
+
+    items.sort(key=place)
+
+
 class Finished:
     """A command that ended: exit code, output, and its output as JSON."""
 
