@@ -22,6 +22,7 @@ class Held:
     trying: bool = False
     """What it does is an evaluation that counts."""
     box_end: float = 0.0
+    last_report: float = 0.0
     next_report: float = 0.0
     direction: Direction | None = None
     improved: str = ""

@@ -23,6 +23,8 @@ PREFETCH_SECONDS = 3.0
 """This long before the first box ends, the next task is asked for."""
 CLAIM_PATIENCE_SECONDS = 30.0
 """A better claim is held back this long while the last one of the same lease waits for its verdict."""
+CLAIM_SOON_SECONDS = 1.0
+"""A claim that nothing holds back is reported this long after the report before it, or the lease's begin."""
 VERDICT_SECONDS = 10.0
 """At the end, verdicts are waited for this long."""
 FLUSH_SECONDS = 1.5
@@ -197,7 +199,7 @@ class Session:
             if self._free and held.slot is None:
                 held.slot, held.busy = self._free.pop(0), True
                 held.box_end = now + held.task.box
-                held.next_report = now + self._link.report_interval
+                held.last_report, held.next_report = now, now + self._link.report_interval
                 self._put(do.Prepare(slot=held.slot, task=held.task))
 
     def _slot(
@@ -238,6 +240,9 @@ class Session:
             self._failed_tasks = 0
             held.claimed.add(sha256(trial.content))
         held.tally.add(trial)
+        if trial.content is not None and not held.claim_hash:
+            # Nobody waits for a verdict: a claim goes soon, so that others can build on it.
+            held.next_report = min(held.next_report, held.last_report + CLAIM_SOON_SECONDS)
         self._tell(
             "scored", lease=held.task.lease.id, problem=held.task.problem, content_hash=trial.content_hash,
             score=trial.score, parent_score=trial.parent_score, reason=trial.reason.value if trial.reason else None,
@@ -328,7 +333,7 @@ class Session:
     # --- Reports
 
     def _report(self, held: Held, now: float) -> None:
-        held.next_report = now + self._link.report_interval
+        held.last_report, held.next_report = now, now + self._link.report_interval
         patient = held.claim_hash and now < held.claim_sent + CLAIM_PATIENCE_SECONDS
         report = held.tally.report(held.direction, with_claim=not patient)
         if report is None:
