@@ -148,9 +148,13 @@ def _token(place: Place, role: str, uses: int = 1) -> str:
 
 def _run(command: list[str], home: Path) -> str:
     environment = {**os.environ, "AR_HOME": str(home)}
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=_PUBLISH_SECONDS, check=False
-    )
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=_PUBLISH_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        what = f"{Path(command[0]).name} {command[1]} did not end in {_PUBLISH_SECONDS:g} s"
+        raise PoolError("AR-A105", what, hint="see what `ar-coordinator doctor` says of this machine") from None
     if done.returncode != 0:
         last = done.stderr.strip().splitlines()[-1:] or ["no output"]
         raise PoolError("AR-A100", f"{Path(command[0]).name} {command[1]} ended with {done.returncode}: {last[0]}")
