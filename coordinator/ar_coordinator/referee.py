@@ -190,7 +190,8 @@ class Referee:
             batches = self._batches(x.id, attempt, "publish")
             first = _PUBLICATION_INDEX
             if not batches:
-                indices = range(first, first + publication_pairs(len(pairs)))
+                # From the pairs that decided, which the commit states, so that anyone can tell how many to expect.
+                indices = range(first, first + publication_pairs(judged.decision.n))
                 self._order(x, opened, attempt, "publish", 0, indices, opened.best_blob)
                 return
             results = self._results(batches)
