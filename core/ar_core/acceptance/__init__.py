@@ -11,17 +11,22 @@ from ar_core.acceptance.false_discovery import strict_level
 from ar_core.acceptance.pairs import Pair
 from ar_core.acceptance.plan import next_batch, publication_pairs
 from ar_core.acceptance.student import interval
+from ar_core.acceptance.timing import WARM_UP_PAIRS, SignProcess, cheapest_timing_accept, decide_timing
 from ar_core.acceptance.window import Window, derive_window, worst_difference
 
 __all__ = [
+    "WARM_UP_PAIRS",
     "BettingProcess",
     "Decision",
     "Pair",
+    "SignProcess",
     "Verdict",
     "Window",
     "cheapest_accept",
+    "cheapest_timing_accept",
     "decide_betting",
     "decide_exact",
+    "decide_timing",
     "derive_window",
     "interval",
     "next_batch",
