@@ -10,6 +10,7 @@ from ar_core.acceptance.exact import decide_exact
 from ar_core.acceptance.false_discovery import strict_level
 from ar_core.acceptance.pairs import Pair
 from ar_core.acceptance.plan import next_batch, publication_pairs
+from ar_core.acceptance.simplicity import as_good_within_noise, exactly_as_good
 from ar_core.acceptance.student import interval
 from ar_core.acceptance.timing import WARM_UP_PAIRS, SignProcess, cheapest_timing_accept, decide_timing
 from ar_core.acceptance.window import Window, derive_window, worst_difference
@@ -22,12 +23,14 @@ __all__ = [
     "SignProcess",
     "Verdict",
     "Window",
+    "as_good_within_noise",
     "cheapest_accept",
     "cheapest_timing_accept",
     "decide_betting",
     "decide_exact",
     "decide_timing",
     "derive_window",
+    "exactly_as_good",
     "interval",
     "next_batch",
     "publication_pairs",

@@ -107,7 +107,7 @@ def decide_betting(
         if process.reached(alpha):
             return _decision(Verdict.ACCEPT, process, ordered, gains, alpha)
         steady_loss = process.n >= _STEADY_PAIRS and high < 0 and high - low <= _STEADY * -worst
-        if steady_loss or _hopeless(process):
+        if steady_loss or hopeless(process):
             return _decision(Verdict.REJECT, process, ordered, gains, alpha, Reason.NO_IMPROVEMENT)
     if process.n >= max_pairs:
         return _decision(Verdict.REJECT, process, ordered, gains, alpha, Reason.INCONCLUSIVE)
@@ -125,7 +125,7 @@ def cheapest_accept(share: float, alpha: float = DEFAULT_ALPHA) -> int:
     return 1 + math.ceil(-math.log(alpha) / math.log1p(_LARGEST_STAKE * share))
 
 
-def _hopeless(process: BettingProcess) -> bool:
+def hopeless(process: BettingProcess) -> bool:
     """Tell whether even the upper end of what the mean may be is no gain; 8 ties in a row count."""
     if process.n < _FUTILITY_PAIRS:
         return False
