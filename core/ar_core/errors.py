@@ -112,6 +112,10 @@ _ROWS = (
     ErrorKind("AR-S500", "FAILED_PRECONDITION", 503, Exit.NO_SANDBOX, "This machine cannot run strangers' code safely.",
               "install bubblewrap: `sudo apt-get install -y bubblewrap`"),
     ErrorKind("AR-S501", "FAILED_PRECONDITION", 503, Exit.UNEXPECTED, "The sandbox failed.", "run `ar-coordinator doctor`"),
+    ErrorKind("AR-S502", "FAILED_PRECONDITION", 422, Exit.ANSWER_NO, "The problem's packages cannot be installed.",
+              "correct environment.requirements: exact versions with hashes, of packages that have a wheel for this machine"),
+    ErrorKind("AR-S503", "UNAVAILABLE", 503, Exit.UNEXPECTED, "The problem's packages could not be installed now.",
+              "check the connection to your package index (`pip config list`) and the space on the disk, then try again"),
     # Coordinator
     ErrorKind("AR-C600", "FAILED_PRECONDITION", 503, Exit.USAGE, "Another pool runs in this data directory.",
               "stop it first, or choose another with --data"),

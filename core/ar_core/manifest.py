@@ -297,9 +297,17 @@ def _read_acceptance(table: _Table) -> Acceptance:
         max_pairs=table.take("max_pairs", _whole(2, 10_000), 200),
         guards=table.take("guards", _guards, _NO_GUARDS),
         max_plausible_gain=table.take("max_plausible_gain", _gain, None),
+        simpler=table.take("simpler", _truth, default=False),
+        strict=table.take("strict", _truth, default=False),
     )
     if acceptance.window and acceptance.noise is not Noise.SEED:
         table.fail("window", 'is for noise = "seed" only', "remove it")
+    if acceptance.simpler and acceptance.noise is Noise.TIMING:
+        table.fail("simpler", 'is not for noise = "timing"', "remove it")
+    if acceptance.simpler and acceptance.noise is Noise.SEED and not acceptance.min_gain.value:
+        table.fail("simpler", "needs a min_gain to be as good within", "set acceptance.min_gain")
+    if acceptance.strict and acceptance.noise is Noise.NONE:
+        table.fail("strict", 'is for noise = "seed" and "timing"', "remove it; without noise nothing is accepted by luck")
     table.close()
     return acceptance
 
@@ -318,6 +326,12 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is not text; write it in quotes")
     return one_line(value, limit=1000)
+
+
+def _truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is not true or false")
+    return value
 
 
 def _texts(value: object) -> tuple[str, ...]:

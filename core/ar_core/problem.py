@@ -131,6 +131,10 @@ class Acceptance:
     max_pairs: int = 200
     guards: tuple[Guard, ...] = ()
     max_plausible_gain: MinGain | None = None
+    simpler: bool = False
+    """Whether a shorter file that is as good replaces the best."""
+    strict: bool = False
+    """Whether the whole log shares one budget of false accepts, instead of each candidate having its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

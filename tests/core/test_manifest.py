@@ -227,6 +227,7 @@ WRONG = [
     ("acceptance__max_pairs", 0), ("acceptance__max_pairs", 1), ("acceptance__max_plausible_gain", "much"),
     ("acceptance__window", [0.0, 1.0]), ("acceptance__guards", {"metric": "a"}), ("acceptance__guards", ["a"]),
     ("acceptance__guards", [{"metric": "a"}]), ("acceptance__guards", [{"metric": "a", "max_regression": 0.2}]),
+    ("acceptance__simpler", 1), ("acceptance__strict", "yes"), ("acceptance__strict", True),
     ("acceptance__guards", [{"metric": "a b", "max_regression": "2%"}]),
     ("acceptance__guards", [{"metric": "a", "max_regression": "2%", "x": 1}]),
     ("acceptance__guards", [{"metric": "a", "max_regression": "2%", "direction": "up"}]), ("search__policy", "luck"),
@@ -412,3 +413,18 @@ def test_the_digest_says_which_files_in_whatever_order(files: dict[str, bytes]) 
     for path in files:
         assert digest_files({**files, path: files[path] + b"x"}) != digest_files(files)
         assert digest_files({p: d for p, d in files.items() if p != path}) != digest_files(files)
+
+
+def test_simpler_and_strict_are_off_and_only_where_they_mean_something() -> None:
+    assert not read().acceptance.simpler
+    assert not read().acceptance.strict
+    assert read(acceptance__simpler=True).acceptance.simpler
+    seed = {"acceptance__noise": "seed", "acceptance__min_gain": 0.1, "acceptance__strict": True}
+    assert read(**seed, acceptance__simpler=True).acceptance.strict
+    for wrong in (
+        {"acceptance__noise": "seed", "acceptance__simpler": True},
+        {"acceptance__noise": "timing", "acceptance__min_gain": 0.1, "acceptance__simpler": True},
+    ):
+        with pytest.raises(ManifestError) as caught:
+            read(**wrong)
+        assert [finding.where for finding in caught.value.findings] == ["acceptance.simpler"]
