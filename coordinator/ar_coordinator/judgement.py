@@ -3,12 +3,25 @@
 Not here: asking verifiers (``referee``) and the statistics (``ar_core.acceptance``).
 """
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean, median, stdev
 
 from ar_coordinator.work_order import PairResult, SideResult
-from ar_core.acceptance import Decision, Pair, Verdict, Window, decide_betting, decide_exact, interval
+from ar_core.acceptance import (
+    Decision,
+    Pair,
+    Verdict,
+    Window,
+    as_good_within_noise,
+    decide_betting,
+    decide_exact,
+    decide_timing,
+    exactly_as_good,
+    interval,
+    median_interval,
+)
 from ar_core.lifecycle import Reason
 from ar_core.metric import Direction, improvement
 from ar_core.problem import Guard, Noise, Problem
@@ -41,28 +54,23 @@ class Published:
     sd: float
 
 
-def judge(problem: Problem, window: Window | None, pairs: Sequence[PairResult]) -> Judgement:
-    """Decide from the comparison's pairs so far; ``window`` is needed for noise of seeds."""
-    failure = _plain_failure(problem, pairs)
-    if failure is not None:
-        decision = failure
-    elif problem.acceptance.noise is Noise.NONE:
-        decision = decide_exact(
-            _two([p.candidate for p in pairs]),
-            _two([p.incumbent for p in pairs]),
-            problem.metric.direction,
-            problem.acceptance.min_gain,
-            problem.metric.decimals,
-        )
-    else:
-        decision = decide_betting(
-            [Pair(index=p.index, candidate=_score(p.candidate), incumbent=_score(p.incumbent)) for p in pairs],
-            _needed(window),
-            problem.metric.direction,
-            problem.acceptance.min_gain,
-            ALPHA,
-            problem.acceptance.max_pairs,
-        )
+def judge(
+    problem: Problem,
+    window: Window | None,
+    pairs: Sequence[PairResult],
+    *,
+    alpha: float = ALPHA,
+    shorter: bool = False,
+) -> Judgement:
+    """Decide from the comparison's pairs so far.
+
+    ``window`` is needed for noise of seeds. ``shorter`` tells that the candidate has fewer bytes and that its problem
+    wants such a file also where it is only as good.
+    """
+    decision = _plain_failure(problem, pairs)
+    if decision is None:
+        rule = _RULES[problem.acceptance.noise]
+        decision = rule(problem, window, pairs, alpha, shorter)
     return Judgement(
         decision=decision,
         candidate=_mean(p.candidate for p in pairs),
@@ -71,24 +79,61 @@ def judge(problem: Problem, window: Window | None, pairs: Sequence[PairResult]) 
     )
 
 
-def publish(problem: Problem, window: Window | None, pairs: Sequence[PairResult]) -> Published:
-    """Return the published score from pairs of its own: the comparison's for ``none``, a fresh batch for ``seed``.
+def _exact(
+    problem: Problem, _window: Window | None, pairs: Sequence[PairResult], _alpha: float, shorter: bool
+) -> Decision:  # fmt: skip
+    decision = decide_exact(
+        _two([p.candidate for p in pairs]),
+        _two([p.incumbent for p in pairs]),
+        problem.metric.direction,
+        problem.acceptance.min_gain,
+        problem.metric.decimals,
+    )
+    return exactly_as_good(decision) if shorter else decision
 
-    A run without a score counts as the bad end of the window, for both sides alike.
+
+def _betting(
+    problem: Problem, window: Window | None, pairs: Sequence[PairResult], alpha: float, shorter: bool
+) -> Decision:  # fmt: skip
+    rules = problem.acceptance
+    scores = _scores(pairs)
+    told = (_needed(window), problem.metric.direction, rules.min_gain, alpha, rules.max_pairs)
+    decision = decide_betting(scores, *told)
+    return as_good_within_noise(decision, scores, *told) if shorter else decision
+
+
+def _timing(
+    problem: Problem, _window: Window | None, pairs: Sequence[PairResult], alpha: float, _shorter: bool
+) -> Decision:  # fmt: skip
+    rules = problem.acceptance
+    return decide_timing(_scores(pairs), problem.metric.direction, rules.min_gain, alpha, rules.max_pairs)
+
+
+_RULES = {Noise.NONE: _exact, Noise.SEED: _betting, Noise.TIMING: _timing}
+
+
+def publish(problem: Problem, window: Window | None, pairs: Sequence[PairResult]) -> Published:
+    """Return the published score from pairs of its own: the comparison's for ``none``, else a fresh batch.
+
+    A mean for noise of seeds, in which a run without a score counts as the bad end of the window, for both sides
+    alike; a median for times, in which such a run is slower than any other.
     """
-    direction = problem.metric.direction
-    mine = [_counted(p.candidate, window, direction) for p in pairs]
-    theirs = [_counted(p.incumbent, window, direction) for p in pairs]
-    score, baseline = fmean(mine), fmean(theirs)
-    if problem.acceptance.noise is Noise.NONE:
-        score, baseline = mine[0], theirs[0]
+    noise, direction = problem.acceptance.noise, problem.metric.direction
+    worst = math.inf if direction is Direction.MINIMIZE else 0.0
+    if noise is Noise.SEED:
+        worst = _needed(window).bad_end(direction)
+    mine = [_counted(p.candidate, worst) for p in pairs]
+    theirs = [_counted(p.incumbent, worst) for p in pairs]
+    middle = _MIDDLES[noise]
+    score, baseline = middle(mine), middle(theirs)
+    finite = [score for score in mine if math.isfinite(score)]
     return Published(
         score=score,
         baseline=baseline,
         gain=improvement(direction, score, baseline),
         n=len(mine),
-        interval=interval(mine) if problem.acceptance.noise is not Noise.NONE else None,
-        sd=stdev(mine) if len(mine) > 1 else 0.0,
+        interval=_INTERVALS[noise](mine),
+        sd=stdev(finite) if len(finite) > 1 else 0.0,
     )
 
 
@@ -194,9 +239,29 @@ def _regression(guard: Guard, mine: float, theirs: float) -> float:
     return worse / abs(theirs) if theirs else float("inf")
 
 
-def _counted(side: SideResult | None, window: Window | None, direction: Direction) -> float:
+def _scores(pairs: Sequence[PairResult]) -> list[Pair]:
+    return [Pair(index=p.index, candidate=_score(p.candidate), incumbent=_score(p.incumbent)) for p in pairs]
+
+
+def _counted(side: SideResult | None, worst: float) -> float:
     score = _score(side)
-    return score if score is not None else _needed(window).bad_end(direction)
+    return worst if score is None else score
+
+
+def _first(scores: Sequence[float]) -> float:
+    return scores[0]
+
+
+def _no_interval(_scores: Sequence[float]) -> None:
+    return None
+
+
+_MIDDLES: Mapping[Noise, Callable[[Sequence[float]], float]] = {
+    Noise.NONE: _first, Noise.SEED: fmean, Noise.TIMING: median,
+}  # fmt: skip
+_INTERVALS: Mapping[Noise, Callable[[Sequence[float]], tuple[float, float] | None]] = {
+    Noise.NONE: _no_interval, Noise.SEED: interval, Noise.TIMING: median_interval,
+}  # fmt: skip
 
 
 def _needed(window: Window | None) -> Window:

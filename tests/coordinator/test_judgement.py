@@ -195,3 +195,50 @@ def test_a_score_beyond_the_best_known_value_waits_for_a_person(score: float, mi
 
 def test_without_limits_everything_is_plausible() -> None:
     assert implausible(problem(), published(1e300, 1.0)) is None
+
+
+WARM = [(9.0, 0.1), (9.0, 0.1)]
+
+
+@pytest.mark.parametrize(("sides", "verdict", "reason"), [
+    ([*WARM, *[(0.8, 1.0)] * 11], A, None),
+    ([*WARM, *[(0.8, 1.0)] * 10], C, None),
+    ([*WARM, *[(1.2, 1.0)] * 3], R, Reason.NO_IMPROVEMENT),
+    ([("crash", 1.0), ("crash", 1.0)], R, Reason.CRASH),
+    ([(0.8, "timeout"), (0.8, "timeout")], P, None),
+    ([*WARM, (0.8, "crash"), (0.8, "crash")], P, None),
+])  # fmt: skip
+def test_with_noise_of_time(sides: Any, verdict: Verdict, reason: Reason | None) -> None:
+    judged = judge(problem(Noise.TIMING, Direction.MINIMIZE), None, pairs(*sides))
+    assert (judged.decision.verdict, judged.decision.reason) == (verdict, reason)
+
+
+def test_a_stricter_level_takes_more_pairs() -> None:
+    times = problem(Noise.TIMING, Direction.MINIMIZE)
+    measured = pairs(*WARM, *[(0.8, 1.0)] * 11)
+    assert judge(times, None, measured, alpha=0.0005).decision.verdict is C
+    seeds = problem(Noise.SEED, max_pairs=100)
+    measured = pairs(*[(1.0, 0.0)] * 10)
+    assert judge(seeds, WINDOW, measured).decision.verdict is A
+    assert judge(seeds, WINDOW, measured, alpha=0.0005).decision.verdict is C
+
+
+def test_a_shorter_file_that_is_as_good_is_accepted_where_the_problem_wants_it() -> None:
+    equal = pairs((0.5, 0.5), (0.5, 0.5))
+    assert judge(problem(), None, equal).decision.reason is Reason.NO_IMPROVEMENT
+    simpler = judge(problem(), None, equal, shorter=True).decision
+    assert (simpler.verdict, simpler.reason) == (A, Reason.SIMPLER)
+    noisy = problem(Noise.SEED, min_gain=MinGain(value=0.4), max_pairs=200)
+    many = pairs(*[(0.5, 0.5)] * 60)
+    assert judge(noisy, WINDOW, many).decision.verdict is R
+    assert judge(noisy, WINDOW, many, shorter=True).decision.reason is Reason.SIMPLER
+
+
+def test_what_is_published_of_times_is_a_median() -> None:
+    times = problem(Noise.TIMING, Direction.MINIMIZE)
+    published = publish(times, None, pairs((1.0, 2.0), (1.0, 2.0), (50.0, 2.0), (0.9, 2.0), (1.1, 90.0), (1.0, 2.0)))
+    assert (published.score, published.baseline, published.gain, published.n) == (1.0, 2.0, 1.0, 6)
+    assert published.interval == (0.9, 50.0)
+    failing = publish(times, None, pairs(("crash", 2.0), ("crash", 2.0), (1.0, 2.0)))
+    assert failing.gain < 0
+    assert publish(problem(Noise.TIMING), None, pairs(("crash", 2.0), ("crash", 2.0), (3.0, 2.0))).gain == -2.0

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import special
+from scipy import special, stats
 
 from ar_core.acceptance import (
     Decision,
@@ -17,6 +17,7 @@ from ar_core.acceptance import (
     Verdict,
     cheapest_timing_accept,
     decide_timing,
+    median_interval,
 )
 from ar_core.lifecycle import Reason
 from ar_core.metric import Direction, MinGain
@@ -200,3 +201,13 @@ def test_twenty_percent_faster_is_found(outliers: float, least: int) -> None:
     accepted = [d.n for d in found if d.verdict is Verdict.ACCEPT]
     print(f"{len(accepted)} of 200 found, median {sorted(accepted)[len(accepted) // 2]} pairs")
     assert len(accepted) >= least
+
+
+def test_the_interval_of_a_median_covers_it_as_often_as_it_says() -> None:
+    assert median_interval([1.0] * 5) is None
+    assert median_interval([6, 5, 4, 3, 2, 1]) == (1, 6)
+    for n in (6, 10, 20):
+        low, high = median_interval([float(i) for i in range(1, n + 1)]) or (0, 0)
+        k = round(low)
+        assert high == n + 1 - k
+        assert 2 * stats.binom.cdf(k - 1, n, 0.5) <= 0.05 < 2 * stats.binom.cdf(k, n, 0.5)

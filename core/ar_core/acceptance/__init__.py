@@ -12,7 +12,13 @@ from ar_core.acceptance.pairs import Pair
 from ar_core.acceptance.plan import next_batch, publication_pairs
 from ar_core.acceptance.simplicity import as_good_within_noise, exactly_as_good
 from ar_core.acceptance.student import interval
-from ar_core.acceptance.timing import WARM_UP_PAIRS, SignProcess, cheapest_timing_accept, decide_timing
+from ar_core.acceptance.timing import (
+    WARM_UP_PAIRS,
+    SignProcess,
+    cheapest_timing_accept,
+    decide_timing,
+    median_interval,
+)
 from ar_core.acceptance.window import Window, derive_window, worst_difference
 
 __all__ = [
@@ -32,6 +38,7 @@ __all__ = [
     "derive_window",
     "exactly_as_good",
     "interval",
+    "median_interval",
     "next_batch",
     "publication_pairs",
     "strict_level",

@@ -130,6 +130,21 @@ def cheapest_timing_accept(misses: int = 0, alpha: float = DEFAULT_ALPHA) -> int
     return process.n
 
 
+def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float] | None:
+    """Return (low, high) of the median of ``values`` by their order alone, ``None`` for fewer than six.
+
+    The k-th smallest and the k-th largest, with the largest k at which a fair coin falls less than k times one way
+    with a chance of at most half of what ``confidence`` leaves (David & Nagaraja, "Order Statistics", 7.1).
+    """
+    n = len(values)
+    k, chance = 0, 0.5**n
+    while chance <= (1 - confidence) / 2:
+        k += 1
+        chance += math.comb(n, k) * 0.5**n
+    ordered = sorted(values)
+    return (ordered[k - 1], ordered[n - k]) if k else None
+
+
 def _scored(pair: Pair, direction: Direction, min_gain: MinGain) -> _Scored | None:
     """Return the pair as it counts, ``None`` where the incumbent failed."""
     incumbent = _usable(pair.incumbent)
