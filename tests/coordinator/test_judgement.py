@@ -197,7 +197,7 @@ def test_without_limits_everything_is_plausible() -> None:
     assert implausible(problem(), published(1e300, 1.0)) is None
 
 
-WARM = [(9.0, 0.1), (9.0, 0.1)]
+WARM: list[tuple[float | str | None, float | str | None]] = [(9.0, 0.1), (9.0, 0.1)]
 
 
 @pytest.mark.parametrize(("sides", "verdict", "reason"), [
