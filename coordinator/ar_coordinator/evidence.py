@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ar_core.lifecycle import Reason
 from ar_core.metric import format_number
 from ar_core.text import one_line
 
@@ -133,9 +134,13 @@ class Evidence:
     locked_digest: str
     parent_experiment: str | None = None
     seeds: tuple[str, ...] = ()
+    reason: Reason | None = None
+    """``simpler`` or ``rebased``."""
 
     def __post_init__(self) -> None:
         _check_common(self.problem, self.revision, self.locked_digest)
+        if self.reason not in {None, Reason.SIMPLER, Reason.REBASED}:
+            raise EvidenceError("Reason: an accept has none but simpler and rebased")
         for field in ("contributor", "worker", "agent", "verifier"):
             object.__setattr__(self, field, one_line(getattr(self, field), TEXT_LIMIT) or "unknown")
         for field in ("baseline", "gain"):
@@ -179,6 +184,8 @@ class Evidence:
         }
         if self.seeds:
             trailers["Seeds"] = " ".join(self.seeds)
+        if self.reason is not None:
+            trailers["Reason"] = self.reason.value
         return _message(_subject(note, "Improve", self.score, decimals), trailers)
 
     @classmethod
@@ -203,6 +210,7 @@ class Evidence:
             locked_digest=_get(trailers, "Locked-Digest"),
             parent_experiment=None if parent == NO_PARENT else parent,
             seeds=tuple(trailers.get("Seeds", "").split()),
+            reason=_reason(trailers.get("Reason")),
         )
 
 
@@ -251,6 +259,15 @@ def _finite(name: str, value: float) -> float:
     if not math.isfinite(value):
         raise EvidenceError(f"{name.capitalize()}: must be a finite number")
     return float(value)
+
+
+def _reason(word: str | None) -> Reason | None:
+    if word is None:
+        return None
+    try:
+        return Reason(word)
+    except ValueError:
+        raise EvidenceError(f"Reason: {word[:40]!r} is not a reason") from None
 
 
 def _get(trailers: Mapping[str, str], name: str) -> str:

@@ -68,7 +68,7 @@ class Histories:
             expected_head=parent,
             record=msgspec.json.encode(record).decode(),
             problem=best,
-            reason=None,
+            reason=evidence.reason,
             explanation=explanation,
             verified=evidence.score.value,
             incumbent=evidence.baseline,

@@ -23,12 +23,14 @@ from ar_coordinator.doorbell import (
     answer,
 )
 from ar_coordinator.histories import Histories
+from ar_coordinator.measuring import Measuring
 from ar_coordinator.opening import Opener
 from ar_coordinator.pool_keys import ensure_pool_identity
 from ar_coordinator.referee import Referee
 from ar_coordinator.registry import Registry
 from ar_coordinator.seeds import ensure_seed_key
 from ar_coordinator.store import Store, keys
+from ar_coordinator.verification import Verification
 
 log = structlog.get_logger("referee")
 
@@ -43,7 +45,9 @@ class RefereeDesk:
         self._doorbell = Doorbell(store.connection)
         self._registry = Registry(directory.registry, identity)
         self._histories = Histories(store, directory, identity)
-        self._referee = Referee(store, self._doorbell, self._histories, seed_key, parallel)
+        measuring = Measuring(store, self._doorbell, seed_key)
+        verification = Verification(store, self._doorbell, self._histories, measuring)
+        self._referee = Referee(store, verification, parallel)
         self._opener = Opener(store, self._doorbell, self._histories, self._registry, seed_key)
 
     def settle(self) -> None:
@@ -57,6 +61,8 @@ class RefereeDesk:
                 self._opener.look_at_problem(name)
         for experiment_id in self._store.experiments.verifying():
             self._referee.look_at_experiment(experiment_id)
+        # An order may have been written down and never rung for; without this it waits for the sweeper.
+        self._doorbell.run_orders(self._store.batches)
         self.look_around()
 
     def look_at_experiment(self, experiment_id: str) -> None:

@@ -6,9 +6,9 @@ Not here: doing the work. Ringing too often is harmless, since whoever comes loo
 from dataclasses import dataclass, field
 
 from ar_coordinator.doorbell import Doorbell
-from ar_coordinator.referee import LOOK_AGAIN_MS
 from ar_coordinator.store import Store, keys
 from ar_coordinator.store.connection import now_ms
+from ar_coordinator.verification import LOOK_AGAIN_MS
 
 INTERVAL_SECONDS = 1.0
 _LOOK_AROUND_MS = 5_000

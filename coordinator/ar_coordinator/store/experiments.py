@@ -216,7 +216,9 @@ class Experiments:
     ) -> str:
         """Accept an experiment, count it, and make it its problem's best; answers ``moved`` or why not."""
         fields = _changes(problem)
-        arguments = [x.id, "verifying", x.problem, x.contributor, to_text(changes["gain"]), record, expected_head,
+        # A shorter file that is as good counts as accepted, and brings no gain.
+        gain = max(0.0, float(str(changes["gain"])))
+        arguments = [x.id, "verifying", x.problem, x.contributor, to_text(gain), record, expected_head,
                      to_text(datetime.now(UTC)), len(fields) // 2]  # fmt: skip
         return str(self._accept(args=[*arguments, *fields, *_changes(changes)]))
 
@@ -303,6 +305,10 @@ class Experiments:
     def claims_first(self, problem: str, revision: int, content_hash: str, experiment_id: str) -> None:
         """Note that a file is known, so that it becomes a duplicate when it comes again."""
         self._redis.hsetnx(keys.hashes(problem, revision), content_hash, experiment_id)
+
+    def known(self, problem: str, revision: int, content_hash: str) -> str | None:
+        """Return the experiment that brought a file first, ``None`` for a file that was never seen."""
+        return cast("str | None", self._redis.hget(keys.hashes(problem, revision), content_hash))
 
     def ledger_tail(self, problem: str, limit: int) -> list[tuple[int, str, str]]:
         """Return (ledger number, experiment, state) of what the ledger in git does not have yet, oldest first."""

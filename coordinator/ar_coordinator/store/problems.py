@@ -132,6 +132,10 @@ class Problems:
         """Set fields of the revision under registration."""
         self._redis.hset(keys.problem(name) + ":next", mapping=changes)
 
+    def count_up(self, name: str, field: str, by: int = 1) -> int:
+        """Add to a field that counts, and return it."""
+        return int(self._redis.hincrby(keys.problem(name), field, by))
+
     def count_trouble(self, name: str) -> int:
         """Count one more registration that failed for a reason of ours; return how many did."""
         return int(self._redis.hincrby(keys.problem(name) + ":next", "troubles", 1))

@@ -1,0 +1,350 @@
+"""The verification of one experiment: the next thing to do for it, until it is settled.
+
+Not here: which experiments are verified when (``referee``), having pairs measured (``measuring``) and the statistics
+(``judgement``). Every step is idempotent: it reads the records, and what it does is fenced by the attempt.
+"""
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from ar_coordinator import judgement
+from ar_coordinator.doorbell import Doorbell
+from ar_coordinator.evidence import Evidence, Score
+from ar_coordinator.git_store import RepositoryError, StaleHeadError
+from ar_coordinator.histories import Histories
+from ar_coordinator.judgement import Judgement, Published
+from ar_coordinator.measuring import Measured, Measuring, Series, more_pairs
+from ar_coordinator.open_problem import OpenProblem, open_problem
+from ar_coordinator.rebasing import rebase
+from ar_coordinator.store import Store
+from ar_coordinator.store.connection import now_ms
+from ar_coordinator.work_order import PairResult
+from ar_core.acceptance import Verdict, publication_pairs, strict_level
+from ar_core.candidate import content_hash, sha256
+from ar_core.lifecycle import ExperimentState, ProblemState, Reason
+from ar_core.metric import improvement
+from ar_core.records import Experiment
+
+log = structlog.get_logger("referee")
+
+LOOK_AGAIN_MS = 10_000
+RETRY_MS = (1_000, 5_000, 30_000, 120_000)
+REBASE_SHARE = 0.3
+"""Of the runs that verification took so far, as many may go into rebased candidates."""
+_FREE_REBASES = 40
+"""So many runs may go there before there is anything to take a share of."""
+_PUBLICATION_INDEX = 1_000_000
+"""Pairs of the publication have seeds of their own, far from those of the comparison."""
+_COMPARE, _PUBLISH = _PHASES = ("compare", "publish")
+_NO_GAIN = frozenset({Reason.NO_IMPROVEMENT, Reason.INCONCLUSIVE})
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Takes experiments from queued to settled."""
+
+    store: Store
+    doorbell: Doorbell
+    histories: Histories
+    measuring: Measuring
+
+    def start(self, x: Experiment) -> bool:
+        """Begin with a queued experiment of an open problem; ``False`` when it is not queued any more."""
+        opened = open_problem(self.store, x.problem)
+        attempt = self.store.experiments.start(
+            x.id,
+            now_ms() + LOOK_AGAIN_MS,
+            revision=opened.revision,
+            incumbent_commit=opened.head,
+            incumbent_blob=opened.best_blob,
+            alpha=self._level(opened),
+            updated=datetime.now(UTC),
+        )
+        if not attempt:
+            return False
+        self._order_first(_series(x, opened, attempt, _COMPARE))
+        return True
+
+    def go_on(self, x: Experiment) -> None:
+        """Do the next thing for an experiment that is being verified."""
+        experiments = self.store.experiments
+        experiments.ring_again(x.id, now_ms() + LOOK_AGAIN_MS)
+        attempt = experiments.attempt(x.id)
+        opened = open_problem(self.store, x.problem)
+        if opened.head != (experiments.field(x.id, "incumbent_commit") or ""):
+            self._again(x, attempt, "The best version changed meanwhile.", delay_ms=0)
+            return
+        series = _series(x, opened, attempt, _COMPARE)
+        measured = self.measuring.look(series)
+        if measured is None:
+            return
+        if not measured.batches:
+            self._order_first(series)
+            return
+        if measured.trouble:
+            self.trouble(x, attempt, measured.trouble)
+            return
+        alpha = float(experiments.field(x.id, "alpha") or judgement.ALPHA)
+        judged = judgement.judge(
+            opened.problem, opened.window, measured.pairs, alpha=alpha, shorter=self._is_shorter(series)
+        )
+        match judged.decision.verdict:
+            case Verdict.CONTINUE:
+                n = len(measured.pairs)
+                self.measuring.order(series, measured.batches, range(n, n + more_pairs(opened.problem, n)))
+            case Verdict.REJECT:
+                self._settle_without_gain(x, series, judged, measured)
+            case Verdict.PAUSE:
+                self._pause(x, attempt, judged)
+            case Verdict.ACCEPT:
+                self._publish(x, series, judged, measured)
+
+    def trouble(self, x: Experiment, attempt: int, trouble: str) -> None:
+        """Put an experiment back because something of ours failed, and wait longer each time."""
+        failures = self.store.experiments.count_up(x.id, "failures")
+        log.warning("verification failed", experiment=x.id, problem=x.problem, trouble=trouble, failures=failures)
+        delay = RETRY_MS[min(failures, len(RETRY_MS)) - 1]
+        self._again(x, attempt, f"A verifier failed ({trouble}); it is tried again.", delay_ms=delay)
+
+    def _order_first(self, series: Series) -> None:
+        self.measuring.order(series, 0, range(more_pairs(series.opened.problem, 0)))
+
+    def _level(self, opened: OpenProblem) -> float:
+        """Return the level of the verification that begins; the strict rule's shrinks with each one that began."""
+        if not opened.problem.acceptance.strict:
+            return judgement.ALPHA
+        trial = self.store.problems.count_up(opened.problem.name, "trials")
+        accepted = int(self.store.problems.field(opened.problem.name, "accepted") or 0)
+        return strict_level(judgement.ALPHA, trial, min(accepted, trial - 1))
+
+    def _is_shorter(self, series: Series) -> bool:
+        if not series.opened.problem.acceptance.simpler:
+            return False
+        return len(self.store.blobs.get(series.candidate)) < len(self.store.blobs.get(series.incumbent))
+
+    # --- Accepting
+
+    def _publish(self, x: Experiment, series: Series, judged: Judgement, measured: Measured) -> None:
+        """Measure the published score on fresh pairs where there is noise, look at guards, and commit."""
+        opened = series.opened
+        broken = judgement.failed_guard(opened.problem, measured.pairs)
+        if broken is not None:
+            self._reject(x, series, judged, measured, Reason.GUARD_FAILED, broken)
+            return
+        fresh: Sequence[PairResult] = measured.pairs
+        if not opened.deterministic:
+            publication = _series(x, opened, series.attempt, _PUBLISH)
+            again = self.measuring.look(publication)
+            if again is None:
+                return
+            if not again.batches:
+                # From the pairs that decided, which the commit states, so that anyone can tell how many to expect.
+                n = publication_pairs(judged.decision.n)
+                self.measuring.order(publication, 0, range(_PUBLICATION_INDEX, _PUBLICATION_INDEX + n))
+                return
+            if again.trouble:
+                self.trouble(x, series.attempt, again.trouble)
+                return
+            fresh = again.pairs
+        published = judgement.publish(opened.problem, opened.window, fresh)
+        if not _came_back(opened, judged, published):
+            # What is committed states its gain: a version that came out worse on fresh seeds is no record.
+            self._reject(x, series, judged, measured, Reason.NOT_REPRODUCED, _not_again(published))
+            return
+        doubt = judgement.implausible(opened.problem, published)
+        if doubt is not None and not self.store.experiments.field(x.id, "released"):
+            self._hold(x, series, judged, measured, published, doubt)
+            return
+        self._commit(x, series, judged, measured, published, [p.index for p in fresh])
+
+    def _commit(
+        self, x: Experiment, series: Series, judged: Judgement, measured: Measured, published: Published,
+        indices: Sequence[int],
+    ) -> None:  # fmt: skip
+        decision, opened = judged.decision, series.opened
+        reason = Reason.REBASED if self.store.experiments.field(x.id, "rebased_from") else decision.reason
+        evidence = Evidence(
+            experiment=x.id,
+            problem=x.problem,
+            revision=opened.revision,
+            contributor=x.contributor,
+            worker=x.worker,
+            agent=x.agent,
+            score=Score(
+                value=published.score,
+                unit=opened.problem.metric.unit,
+                n=published.n,
+                interval=published.interval,
+            ),
+            baseline=published.baseline,
+            claimed=x.claimed,
+            gain=published.gain,
+            pairs=decision.n,
+            evidence=None if decision.exact else decision.evidence,
+            verifier=measured.verifier,
+            locked_digest=opened.locked_digest,
+            parent_experiment=self.store.problems.field(x.problem, "best_experiment") or None,
+            seeds=self.measuring.disclosed(series, indices),
+            reason=reason,
+        )
+        when = datetime.now(UTC)
+        message = evidence.to_message(x.note, decimals=opened.problem.metric.decimals)
+        content = self.store.blobs.get(x.blob)
+        repository = self.histories.repository(x.problem)
+        try:
+            commit = repository.commit_accept(
+                opened.head, opened.problem.files.mutable, content, message, x.contributor, when
+            )
+        except StaleHeadError:
+            self.histories.reconcile(x.problem)
+            self._again(x, series.attempt, "The best version changed meanwhile.", delay_ms=0)
+            return
+        self.histories.apply_accept(x, evidence, commit, opened.head, when, explanation=decision.explanation,
+                                    published=published, feedback=judged.feedback,
+                                    gain_interval=decision.interval)  # fmt: skip
+        self._close(series, measured)
+        log.info("accepted", experiment=x.id, problem=x.problem, score=published.score, commit=commit)
+        self.doorbell.look_around()
+
+    # --- Not accepting
+
+    def _settle_without_gain(self, x: Experiment, series: Series, judged: Judgement, measured: Measured) -> None:
+        """Reject, unless the candidate was built on an older version and its change can be made on today's best."""
+        if judged.decision.reason not in _NO_GAIN or not self._is_stale(x, series):
+            self._reject(x, series, judged, measured)
+            return
+        if not self._rebase(x, series, measured):
+            self._reject(x, series, judged, measured)
+
+    def _is_stale(self, x: Experiment, series: Series) -> bool:
+        """Tell whether another version was the best when this one was built, and it was not rebased already."""
+        stale = bool(x.parent) and x.parent != series.opened.head
+        return stale and not self.store.experiments.field(x.id, "rebased_from")
+
+    def _rebase(self, x: Experiment, series: Series, measured: Measured) -> bool:
+        """Queue the candidate's change on today's best instead, once and within the budget; tell whether it was."""
+        runs = 2 * len(measured.pairs)
+        if not self._may_rebase(x.problem, runs):
+            return False
+        opened = series.opened
+        try:
+            parent = self.histories.repository(x.problem).read_file(x.parent, opened.problem.files.mutable)
+            candidate, best = self.store.blobs.get(x.blob), self.store.blobs.get(opened.best_blob)
+            content = rebase(opened.problem, parent, candidate, best)
+        except (RepositoryError, OSError, subprocess.SubprocessError) as error:
+            log.warning("not rebased", experiment=x.id, problem=x.problem, error=type(error).__name__)
+            return False
+        if content is None:
+            return False
+        known = self.store.experiments.known(x.problem, opened.revision, content_hash(content))
+        if known not in {None, x.id}:
+            return False
+        blob = sha256(content)
+        self.store.blobs.put(content)
+        moved = self.store.experiments.move(
+            x.id, ExperimentState.VERIFYING, ExperimentState.QUEUED, attempt=series.attempt, blob=blob,
+            rebased_from=x.blob, not_before=0, updated=datetime.now(UTC),
+            explanation="No better than today's best as it was; its change is tried on today's best.",
+        )  # fmt: skip
+        self._close(series, measured)
+        log.info("rebased", experiment=x.id, problem=x.problem)
+        return moved
+
+    def _may_rebase(self, problem: str, runs: int) -> bool:
+        """Tell whether as many runs again stay within the share of verification that rebasing may take."""
+        spent = int(self.store.problems.field(problem, "runs") or 0)
+        rebased = int(self.store.problems.field(problem, "runs_rebased") or 0)
+        return rebased + runs <= max(_FREE_REBASES, REBASE_SHARE * spent)
+
+    def _reject(
+        self, x: Experiment, series: Series, judged: Judgement, measured: Measured,
+        reason: Reason | None = None, explanation: str = "",
+    ) -> None:  # fmt: skip
+        changes = _record(series, judged, measured)
+        self.store.experiments.move(
+            x.id, ExperimentState.VERIFYING, ExperimentState.REJECTED, attempt=series.attempt,
+            **{**changes, "reason": reason or judged.decision.reason or Reason.NO_IMPROVEMENT,
+               "explanation": explanation or judged.decision.explanation},
+        )  # fmt: skip
+        self._close(series, measured)
+
+    def _hold(
+        self, x: Experiment, series: Series, judged: Judgement, measured: Measured, published: Published, doubt: str
+    ) -> None:
+        changes = _record(series, judged, measured)
+        changes |= {"verified": published.score, "incumbent": published.baseline, "gain": published.gain}
+        self.store.experiments.move(
+            x.id, ExperimentState.VERIFYING, ExperimentState.HELD, attempt=series.attempt,
+            **{**changes, "reason": Reason.IMPLAUSIBLE,
+               "explanation": f"{doubt} A person decides: the pool's operator can release or refuse it."},
+        )  # fmt: skip
+        self._close(series, measured)
+
+    def _pause(self, x: Experiment, attempt: int, judged: Judgement) -> None:
+        """The problem is not what it says it is: nothing is held against the candidate, which waits."""
+        self.store.problems.set_state(
+            x.problem, ProblemState.OPEN, ProblemState.PAUSED, state_reason=judged.decision.explanation
+        )
+        self._again(x, attempt, judged.decision.explanation, delay_ms=0)
+
+    def _again(self, x: Experiment, attempt: int, explanation: str, *, delay_ms: int) -> None:
+        """Put an experiment back: trouble of ours, or another best version to beat."""
+        self.store.experiments.move(
+            x.id, ExperimentState.VERIFYING, ExperimentState.QUEUED, attempt=attempt, explanation=explanation,
+            not_before=now_ms() + delay_ms, updated=datetime.now(UTC),
+        )  # fmt: skip
+        self.measuring.forget(x.id, attempt, _PHASES)
+
+    def _close(self, series: Series, measured: Measured) -> None:
+        """Count what a settled verification took, and drop what was measured."""
+        problem, runs = series.opened.problem.name, 2 * len(measured.pairs)
+        self.store.problems.count_up(problem, "runs", runs)
+        if self.store.experiments.field(series.name, "rebased_from"):
+            self.store.problems.count_up(problem, "runs_rebased", runs)
+        self.measuring.forget(series.name, series.attempt, _PHASES)
+
+
+def _series(x: Experiment, opened: OpenProblem, attempt: int, phase: str) -> Series:
+    return Series(
+        opened=opened, name=x.id, attempt=attempt, phase=phase, candidate=x.blob, incumbent=opened.best_blob
+    )
+
+
+def _record(series: Series, judged: Judgement, measured: Measured) -> dict[str, object]:
+    """Return what an experiment's record says of its comparison."""
+    decision = judged.decision
+    gain = decision.mean_gain
+    if gain is None and judged.candidate is not None and judged.incumbent is not None:
+        gain = improvement(series.opened.problem.metric.direction, judged.candidate, judged.incumbent)
+    low, high = decision.interval or (None, None)
+    return {
+        "verified": judged.candidate,
+        "incumbent": judged.incumbent,
+        "gain": gain,
+        "gain_low": low,
+        "gain_high": high,
+        "pairs": decision.n,
+        "evidence": None if decision.exact else decision.evidence,
+        "exact": decision.exact,
+        "verifier": measured.verifier,
+        "feedback": judged.feedback,
+        "updated": datetime.now(UTC),
+    }
+
+
+def _came_back(opened: OpenProblem, judged: Judgement, published: Published) -> bool:
+    """Tell whether the fresh pairs agree: a gain is above 0, and a shorter file loses no more than it may."""
+    if judged.decision.reason is Reason.SIMPLER:
+        return published.gain >= -opened.problem.acceptance.min_gain.at(published.baseline)
+    return published.gain > 0
+
+
+def _not_again(published: Published) -> str:
+    return (
+        f"The gain did not come back: on {published.n} fresh pairs it scored {published.score:g}, "
+        f"and the current best {published.baseline:g}."
+    )
