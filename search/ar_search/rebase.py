@@ -4,6 +4,7 @@ Not here: merging lines, which git does, and whether the outcome is any good, wh
 """
 
 import math
+from dataclasses import replace
 
 from ar_search.edits import Edit, apply_edits
 from ar_search.languages import language_of
@@ -46,6 +47,8 @@ def _moved(old: Number, changed: Number, current: Number, literal: str) -> Edit 
         # Nobody else touched it: the number as its author wrote it.
         return Edit(start=current.start, end=current.end, text=literal)
     step = changed.value - old.value
+    # A whole number by chance takes a fraction where its author wrote one.
+    current = replace(current, whole=current.whole and changed.whole)
     return written(current, current.value + step, abs(step) * _KEPT if math.isfinite(step) else 0.0)
 
 

@@ -26,6 +26,11 @@ def test_two_steps_of_one_number_add_up() -> None:
     assert added("x = 10 # width\n", "x = 12 # width\n", "x = 17 # width\n", "a.py") == "x = 19 # width\n"
 
 
+def test_a_whole_number_takes_a_fraction_from_who_wrote_one() -> None:
+    assert added("[1, 2]", "[1, 7.25]", "[3.5, 5]") == "[3.5, 10.25]"
+    assert added("[1.5, 2]", "[1.5, 7]", "[3.5, 5.5]") == "[3.5, 10.5]"
+
+
 def test_the_bounds_of_a_hint_hold() -> None:
     was, new, now = (f"LR = {value}  # tune: 0.0..1.0\n" for value in (0.5, 0.9, 0.8))
     made = added(was, new, now, "a.py")
