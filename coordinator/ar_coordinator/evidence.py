@@ -17,12 +17,15 @@ TEXT_LIMIT = 200
 NO_PARENT = "root"
 NO_CLAIM = "none"
 EXACT = "exact"
+HIGH = "high"
+"""The integrity that no trailer states."""
 
 _TRAILER = re.compile(r"([A-Z][A-Za-z]*(?:-[A-Z][A-Za-z]*)*): (.*)")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
 _PROBLEM = re.compile(r"[a-z0-9-]{3,64}")
 _DIGEST = re.compile(r"[A-Za-z0-9:+/=-]{1,100}")
 _SEED = re.compile(r"[A-Za-z0-9+/=_-]{1,100}")
+_INTEGRITY = re.compile("high|low")
 _NUMBER = r"-?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?)"
 _SCORE = re.compile(
     rf"(?P<value>{_NUMBER})(?: (?P<unit>.+))? \[n=(?P<n>\d+)(?:; (?P<low>{_NUMBER}) to (?P<high>{_NUMBER}))?\]"
@@ -78,9 +81,11 @@ class Publication:
     score: Score
     locked_digest: str
     seeds: tuple[str, ...] = ()
+    integrity: str = HIGH
 
     def __post_init__(self) -> None:
         _check_common(self.problem, self.revision, self.locked_digest)
+        _check("Integrity", _INTEGRITY, self.integrity)
         for seed in self.seeds:
             _check("Seeds", _SEED, seed)
 
@@ -95,6 +100,8 @@ class Publication:
         }
         if self.seeds:
             trailers["Seeds"] = " ".join(self.seeds)
+        if self.integrity != HIGH:
+            trailers["Integrity"] = self.integrity
         return _message(subject, trailers)
 
     @classmethod
@@ -106,6 +113,7 @@ class Publication:
             score=Score.parse(_get(trailers, "Score")),
             locked_digest=_get(trailers, "Locked-Digest"),
             seeds=tuple(trailers.get("Seeds", "").split()),
+            integrity=trailers.get("Integrity", HIGH),
         )
 
 
@@ -136,9 +144,12 @@ class Evidence:
     seeds: tuple[str, ...] = ()
     reason: Reason | None = None
     """``simpler`` or ``rebased``."""
+    integrity: str = HIGH
+    """``low`` where the candidate prints its own score."""
 
     def __post_init__(self) -> None:
         _check_common(self.problem, self.revision, self.locked_digest)
+        _check("Integrity", _INTEGRITY, self.integrity)
         if self.reason not in {None, Reason.SIMPLER, Reason.REBASED}:
             raise EvidenceError("Reason: an accept has none but simpler and rebased")
         for field in ("contributor", "worker", "agent", "verifier"):
@@ -186,6 +197,8 @@ class Evidence:
             trailers["Seeds"] = " ".join(self.seeds)
         if self.reason is not None:
             trailers["Reason"] = self.reason.value
+        if self.integrity != HIGH:
+            trailers["Integrity"] = self.integrity
         return _message(_subject(note, "Improve", self.score, decimals), trailers)
 
     @classmethod
@@ -211,6 +224,7 @@ class Evidence:
             parent_experiment=None if parent == NO_PARENT else parent,
             seeds=tuple(trailers.get("Seeds", "").split()),
             reason=_reason(trailers.get("Reason")),
+            integrity=trailers.get("Integrity", HIGH),
         )
 
 
@@ -229,6 +243,21 @@ def parse_trailers(message: str) -> dict[str, str]:
             return {}
         found.setdefault(match[1], match[2].strip())
     return found
+
+
+def commit_message(what: str, score: Score, decimals: int, trailers: Mapping[str, str]) -> bytes:
+    """Return a message of one line on what was done and the score it came to, and trailers."""
+    return _message(_subject(what, what, score, decimals), trailers)
+
+
+def trailer_of(trailers: Mapping[str, str], name: str) -> str:
+    """Return a trailer; raises ``EvidenceError`` when it is missing."""
+    return _get(trailers, name)
+
+
+def number_of(trailers: Mapping[str, str], name: str) -> float:
+    """Return a trailer that is a finite number; raises ``EvidenceError``."""
+    return _number(name, _get(trailers, name))
 
 
 def _subject(note: str, default: str, score: Score, decimals: int | None) -> str:

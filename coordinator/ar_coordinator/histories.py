@@ -15,7 +15,9 @@ from ar_coordinator.evidence import Evidence
 from ar_coordinator.git_objects import PoolIdentity
 from ar_coordinator.judgement import Published
 from ar_coordinator.ledger import Ledger, LedgerEntry
+from ar_coordinator.open_problem import open_problem
 from ar_coordinator.repository import CommitRecord, ProblemRepository
+from ar_coordinator.reversal import REVERTS, Reversal
 from ar_coordinator.store import Store
 from ar_coordinator.store.blobs import BlobMissingError
 from ar_coordinator.store.problems import Record
@@ -90,6 +92,55 @@ class Histories:
             x.problem, evidence.revision, content_hash(self._store.blobs.get(x.blob)), x.id
         )
 
+    def apply_reversal(self, reversal: Reversal, commit: str, parent: str, when: datetime) -> None:
+        """Write into Redis what a commit says that takes accepts back."""
+        problems = self._store.problems
+        restored = next((r for r in problems.records(reversal.problem) if r.commit == reversal.restored), None)
+        experiment = restored.experiment if restored is not None else ""
+        interval = reversal.score.interval or (None, None)
+        record = Record(
+            number=restored.number if restored is not None else 0,
+            experiment=experiment,
+            score=reversal.score.value,
+            low=interval[0],
+            high=interval[1],
+            gain=None,
+            n=reversal.score.n,
+            evidence=reversal.evidence,
+            exact=reversal.evidence is None,
+            contributor="",
+            worker="",
+            agent="audit",
+            note=f"An audit took {len(reversal.reverts)} back",
+            commit=commit,
+            revision=reversal.revision,
+            when=when,
+            reverts=len(reversal.reverts),
+        )
+        content = self.repository(reversal.problem).read_file(commit, self._mutable(reversal.problem))
+        answer = self._store.audits.revert(
+            reversal.problem,
+            parent,
+            reversal.reverts,
+            record=msgspec.json.encode(record).decode(),
+            explanation=f"An audit on fresh pairs found it worse than what was before; see commit {commit[:12]}.",
+            when=when,
+            fields={
+                "head": commit,
+                "best": reversal.score.value,
+                "best_low": interval[0],
+                "best_high": interval[1],
+                "best_n": reversal.score.n,
+                "best_blob": self._store.blobs.put(content),
+                "best_experiment": experiment,
+            },
+        )
+        if answer != "moved":
+            log.warning("reversal not applied", problem=reversal.problem, commit=commit, answer=answer)
+
+    def _mutable(self, problem: str) -> str:
+        return open_problem(self._store, problem).problem.files.mutable
+
     def reconcile(self, problem: str) -> None:
         """Bring Redis up to what ``main`` says: accepts that were committed before a crash."""
         head = self._store.problems.field(problem, "head")
@@ -100,6 +151,11 @@ class Histories:
             self._apply(problem, record)
 
     def _apply(self, problem: str, record: CommitRecord) -> None:
+        if REVERTS in record.trailers:
+            reversal = Reversal.from_trailers(record.trailers)
+            self.apply_reversal(reversal, record.commit, record.parents[0], record.time)
+            log.info("reversal applied from git", problem=problem, commit=record.commit)
+            return
         if "Experiment" not in record.trailers:
             return  # a new revision, which its registration brings to an end
         evidence = Evidence.from_trailers(record.trailers)

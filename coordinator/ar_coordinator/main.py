@@ -23,6 +23,7 @@ COMMANDS = {
     "workers": "List, ban and unban machines and people.",
     "problems": "List, pause and resume problems.",
     "experiments": "List, show, requeue and release experiments.",
+    "audit": "Measure best versions again beside older ones.",
     "verify": "Run a verifier.",
     "referee": "Run the referee.",
     "doctor": "Say whether this machine can run a pool safely.",

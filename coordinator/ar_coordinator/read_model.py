@@ -15,6 +15,8 @@ from ar_coordinator.repository import MAIN, MissingFileError, ProblemRepository
 from ar_coordinator.store import Store, keys
 from ar_coordinator.store.blobs import BlobMissingError
 from ar_coordinator.store.problems import Record
+from ar_core.acceptance import strict_level
+from ar_core.acceptance.betting import DEFAULT_ALPHA
 from ar_core.errors import PoolError
 from ar_core.lifecycle import ExperimentState, ProblemState, Reason
 from ar_core.manifest import NAME, read_manifest
@@ -46,6 +48,18 @@ class PoolSummary:
     contributors: int
     queued: int
     verifying: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scrutiny:
+    """How hard a problem's log was looked at: verifications that began under the strict rule, and audits."""
+
+    trials: int
+    next_level: float
+    """What the strict rule leaves for the next verification."""
+    audit_passed: str
+    """The commit that the last audit found no worse than what was before; empty while there was none."""
+    audit_pairs: int
 
 
 class ReadModel:
@@ -103,6 +117,17 @@ class ReadModel:
         """Return ``program.md``, empty while there is none; raises ``PoolError`` AR-P300."""
         self.existing(name)
         return self._store.problems.field(name, "program") or ""
+
+    def scrutiny(self, name: str) -> Scrutiny:
+        """Return how hard a problem's log was looked at."""
+        fields = self._store.problems.fields(name)
+        trials = int(fields.get("trials") or 0)
+        return Scrutiny(
+            trials=trials,
+            next_level=strict_level(DEFAULT_ALPHA, trials + 1, min(int(fields.get("accepted") or 0), trials)),
+            audit_passed=fields.get("audit_passed") or "",
+            audit_pairs=int(fields.get("audit_pairs") or 0),
+        )
 
     def experiments(
         self, name: str, state: ExperimentState | None = None, limit: int = 100, before: int | None = None

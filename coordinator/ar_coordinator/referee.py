@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import redis
 import structlog
 
+from ar_coordinator.auditing import Auditing
 from ar_coordinator.store import Store
 from ar_coordinator.store.connection import now_ms
 from ar_coordinator.store.experiments import Waiting
@@ -27,10 +28,14 @@ class Referee:
 
     store: Store
     verification: Verification
+    auditing: Auditing
     parallel: int
 
     def look_at_experiment(self, experiment_id: str) -> None:
-        """Do the next thing for one experiment, then start what waits."""
+        """Do the next thing for one experiment, or for an audit, then start what waits."""
+        if self.auditing.is_bell(experiment_id):
+            self._audit(experiment_id)
+            return
         x = self.store.experiments.get(experiment_id)
         if x is not None and x.state is ExperimentState.VERIFYING:
             try:
@@ -42,6 +47,14 @@ class Referee:
                 log.exception("a look at an experiment failed", experiment=x.id)
                 self.verification.trouble(x, self.store.experiments.attempt(x.id), type(error).__name__)
         self.start_waiting()
+
+    def _audit(self, bell: str) -> None:
+        try:
+            self.auditing.answer(bell)
+        except redis.RedisError:
+            raise
+        except Exception:
+            log.exception("a look at an audit failed", bell=bell)
 
     def start_waiting(self) -> None:
         """Start queued experiments while there are places: in turn among contributors, each in its own order."""

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 import redis
 import structlog
 
+from ar_coordinator.auditing import Auditing
 from ar_coordinator.data_directory import DataDirectory
 from ar_coordinator.doorbell import (
     LOOK_AROUND,
@@ -47,7 +48,8 @@ class RefereeDesk:
         self._histories = Histories(store, directory, identity)
         measuring = Measuring(store, self._doorbell, seed_key)
         verification = Verification(store, self._doorbell, self._histories, measuring)
-        self._referee = Referee(store, verification, parallel)
+        self._auditing = Auditing(store, self._doorbell, self._histories, measuring, pool)
+        self._referee = Referee(store, verification, self._auditing, parallel)
         self._opener = Opener(store, self._doorbell, self._histories, self._registry, seed_key)
 
     def settle(self) -> None:
@@ -83,6 +85,8 @@ class RefereeDesk:
                 with _apart("writing a ledger", name):
                     while self._histories.flush_ledger(name, now):
                         pass
+        with _apart("auditing", ""):
+            self._auditing.begin_due()
         self._write_registry(now)
 
     def _write_registry(self, when: datetime) -> None:

@@ -41,6 +41,6 @@ class Sweeper:
 
     def _something_waits(self) -> bool:
         text = self.store.connection.text
-        if text.zcard(keys.QUEUE) or text.scard(keys.REGISTRY_DIRTY):
+        if text.zcard(keys.QUEUE) or text.scard(keys.REGISTRY_DIRTY) or text.scard(keys.AUDITS):
             return True
         return any(text.zcard(keys.ledger_tail(name)) for name in self.store.problems.names())

@@ -11,7 +11,7 @@ from ar_coordinator.doorbell import Doorbell
 from ar_coordinator.services.enrolment import is_name
 from ar_coordinator.store import Store
 from ar_core.errors import PoolError
-from ar_core.lifecycle import ExperimentState, Reason
+from ar_core.lifecycle import ExperimentState, ProblemState, Reason
 from ar_core.records import Identity, Role, TokenRecord
 from ar_core.text import one_line
 from ar_core.tokens import JoinToken
@@ -132,6 +132,20 @@ class Administration(administration_pb2_grpc.AdministrationServiceServicer):
             self._doorbell.look_at_experiment(experiment_id)
         self._doorbell.look_around()
         return administration_pb2.RequeueResponse(count=len(waiting))
+
+    def Audit(  # noqa: N802
+        self, request: administration_pb2.AuditRequest, context: Any
+    ) -> administration_pb2.AuditResponse:
+        """Have best versions measured again beside older ones; the referee begins with it in a moment."""
+        known = self._store.problems.names()
+        if request.problem and request.problem not in known:
+            raise PoolError("AR-P300", request.problem[:80])
+        wanted = [request.problem] if request.problem else known
+        found = [name for name in wanted if self._store.problems.field(name, "state") == ProblemState.OPEN]
+        for name in found:
+            self._store.problems.update(name, audit_asked=True)
+        self._doorbell.look_around()
+        return administration_pb2.AuditResponse(problems=found)
 
     def Drain(  # noqa: N802
         self, request: administration_pb2.DrainRequest, context: Any

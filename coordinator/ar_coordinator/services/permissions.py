@@ -36,6 +36,7 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "/ar_proto.v1.AdministrationService/SetBan": frozenset({_O}),
     "/ar_proto.v1.AdministrationService/ResolveHeld": frozenset({_O}),
     "/ar_proto.v1.AdministrationService/Requeue": frozenset({_O}),
+    "/ar_proto.v1.AdministrationService/Audit": frozenset({_O}),
     "/ar_proto.v1.AdministrationService/Drain": frozenset({_O}),
     "/grpc.health.v1.Health/Check": ANYBODY,
     "/grpc.health.v1.Health/List": ANYBODY,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ar_coordinator.store import keys
+from ar_coordinator.store.audits import Audits
 from ar_coordinator.store.batches import Batches
 from ar_coordinator.store.blobs import Blobs
 from ar_coordinator.store.connection import Connection, connect
@@ -18,6 +19,7 @@ class Store:
     """Everything in Redis, by kind."""
 
     connection: Connection
+    audits: Audits
     batches: Batches
     blobs: Blobs
     experiments: Experiments
@@ -39,6 +41,7 @@ def open_store(url: str, blobs: Path) -> Store:
     connection = connect(url)
     return Store(
         connection,
+        Audits(connection),
         Batches(connection),
         Blobs(connection, blobs),
         Experiments(connection),

@@ -22,11 +22,18 @@ REGISTRY_DIRTY = "ar:registry-dirty"
 REGISTRY_WRITING = "ar:registry-writing"
 """Set of those that are being written into it: what changes meanwhile is in the other set again."""
 META = "ar:meta"
+AUDITS = "ar:audits"
+"""Set of the problems that are being audited."""
 
 
 def problem(name: str) -> str:
     """Hash of one problem."""
     return f"ar:problem:{name}"
+
+
+def audit(name: str) -> str:
+    """Hash of a problem's running audit."""
+    return f"ar:audit:{name}"
 
 
 def contributors(name: str) -> str:

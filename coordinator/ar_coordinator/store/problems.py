@@ -76,6 +76,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     commit: str
     revision: int
     when: datetime
+    reverts: int = 0
+    """How many accepts this step takes back; its ``experiment`` is that of the version that is the best again."""
 
 
 class Problems:

@@ -72,7 +72,7 @@ def _draw(
         best_known=best_known,
         title=heading,
         tried=card.experiments,
-        revisions=[record.number for record in records[1:] if not record.experiment],
+        revisions=[record.number for record in records[1:] if not record.experiment and not record.reverts],
         width=width,
         height=height,
     )

@@ -19,22 +19,24 @@ class Step:
     @property
     def baseline(self) -> bool:
         """Tell whether this is a revision's first version and not an accepted experiment."""
-        return not self.record.experiment
+        return not self.record.experiment and not self.record.reverts
 
 
 def steps(records: Sequence[Record]) -> list[Step]:
-    """Number the records, oldest first; a baseline does not count."""
+    """Number the records, oldest first; a baseline does not count, nor a step that takes others back."""
     found: list[Step] = []
     accepted = 0
     for record in records:
-        accepted += bool(record.experiment)
-        found.append(Step(number=accepted if record.experiment else 0, record=record))
+        counts = bool(record.experiment) and not record.reverts
+        accepted += counts
+        found.append(Step(number=accepted if counts or record.reverts else 0, record=record))
     return found
 
 
 def find(records: Sequence[Record], number: int) -> Step | None:
     """Return the record of this number; 0 is the newest baseline."""
-    return next((step for step in reversed(steps(records)) if step.number == number), None)
+    found = (step for step in reversed(steps(records)) if step.number == number and not step.record.reverts)
+    return next(found, None)
 
 
 def of_experiment(records: Sequence[Record], experiment_id: str) -> Step | None:

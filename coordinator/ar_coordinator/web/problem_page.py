@@ -36,6 +36,7 @@ def routes(site: Site) -> list[Route]:
             recent=recent,
             rows=site.read.leaderboard(name, "gain", _LEADERS),
             alpha=DEFAULT_ALPHA,
+            scrutiny=site.read.scrutiny(name),
         )
 
     return [Route("/p/{name}", problem)]

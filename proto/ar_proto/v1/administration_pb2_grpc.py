@@ -70,6 +70,11 @@ class AdministrationServiceStub(object):
                 request_serializer=ar__proto_dot_v1_dot_administration__pb2.RequeueRequest.SerializeToString,
                 response_deserializer=ar__proto_dot_v1_dot_administration__pb2.RequeueResponse.FromString,
                 _registered_method=True)
+        self.Audit = channel.unary_unary(
+                '/ar_proto.v1.AdministrationService/Audit',
+                request_serializer=ar__proto_dot_v1_dot_administration__pb2.AuditRequest.SerializeToString,
+                response_deserializer=ar__proto_dot_v1_dot_administration__pb2.AuditResponse.FromString,
+                _registered_method=True)
         self.Drain = channel.unary_unary(
                 '/ar_proto.v1.AdministrationService/Drain',
                 request_serializer=ar__proto_dot_v1_dot_administration__pb2.DrainRequest.SerializeToString,
@@ -130,6 +135,13 @@ class AdministrationServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Audit(self, request, context):
+        """Has the best version of a problem, or of each, measured again beside older ones.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Drain(self, request, context):
         """Stops or resumes giving out work.
         """
@@ -174,6 +186,11 @@ def add_AdministrationServiceServicer_to_server(servicer, server):
                     servicer.Requeue,
                     request_deserializer=ar__proto_dot_v1_dot_administration__pb2.RequeueRequest.FromString,
                     response_serializer=ar__proto_dot_v1_dot_administration__pb2.RequeueResponse.SerializeToString,
+            ),
+            'Audit': grpc.unary_unary_rpc_method_handler(
+                    servicer.Audit,
+                    request_deserializer=ar__proto_dot_v1_dot_administration__pb2.AuditRequest.FromString,
+                    response_serializer=ar__proto_dot_v1_dot_administration__pb2.AuditResponse.SerializeToString,
             ),
             'Drain': grpc.unary_unary_rpc_method_handler(
                     servicer.Drain,
@@ -371,6 +388,33 @@ class AdministrationService(object):
             '/ar_proto.v1.AdministrationService/Requeue',
             ar__proto_dot_v1_dot_administration__pb2.RequeueRequest.SerializeToString,
             ar__proto_dot_v1_dot_administration__pb2.RequeueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Audit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ar_proto.v1.AdministrationService/Audit',
+            ar__proto_dot_v1_dot_administration__pb2.AuditRequest.SerializeToString,
+            ar__proto_dot_v1_dot_administration__pb2.AuditResponse.FromString,
             options,
             channel_credentials,
             insecure,

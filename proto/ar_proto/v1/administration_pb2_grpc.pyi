@@ -47,6 +47,8 @@ class AdministrationServiceStub:
     """Releases a held experiment into the queue, or refuses it."""
     Requeue: _grpc.UnaryUnaryMultiCallable[_administration_pb2.RequeueRequest, _administration_pb2.RequeueResponse]
     """Rings again for everything that waits for a verifier or the referee."""
+    Audit: _grpc.UnaryUnaryMultiCallable[_administration_pb2.AuditRequest, _administration_pb2.AuditResponse]
+    """Has the best version of a problem, or of each, measured again beside older ones."""
     Drain: _grpc.UnaryUnaryMultiCallable[_administration_pb2.DrainRequest, _administration_pb2.DrainResponse]
     """Stops or resumes giving out work."""
 
@@ -69,6 +71,8 @@ class AdministrationServiceAsyncStub(AdministrationServiceStub):
     """Releases a held experiment into the queue, or refuses it."""
     Requeue: _aio.UnaryUnaryMultiCallable[_administration_pb2.RequeueRequest, _administration_pb2.RequeueResponse]  # type: ignore[assignment]
     """Rings again for everything that waits for a verifier or the referee."""
+    Audit: _aio.UnaryUnaryMultiCallable[_administration_pb2.AuditRequest, _administration_pb2.AuditResponse]  # type: ignore[assignment]
+    """Has the best version of a problem, or of each, measured again beside older ones."""
     Drain: _aio.UnaryUnaryMultiCallable[_administration_pb2.DrainRequest, _administration_pb2.DrainResponse]  # type: ignore[assignment]
     """Stops or resumes giving out work."""
 
@@ -130,6 +134,14 @@ class AdministrationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_administration_pb2.RequeueResponse, _abc.Awaitable[_administration_pb2.RequeueResponse]]:
         """Rings again for everything that waits for a verifier or the referee."""
+
+    @_abc_1.abstractmethod
+    def Audit(
+        self,
+        request: _administration_pb2.AuditRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_administration_pb2.AuditResponse, _abc.Awaitable[_administration_pb2.AuditResponse]]:
+        """Has the best version of a problem, or of each, measured again beside older ones."""
 
     @_abc_1.abstractmethod
     def Drain(

@@ -1,0 +1,244 @@
+"""Audits: the best version measured again beside older ones, and taken back where it turns out to be worse.
+
+Not here: having pairs measured (``measuring``) and the statistics (``judgement``). One accept in
+200 at most may be a false one; here what it has done is found and undone. Every step is idempotent, as in
+``verification``.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import structlog
+
+from ar_coordinator import judgement
+from ar_coordinator.doorbell import Doorbell
+from ar_coordinator.evidence import Score
+from ar_coordinator.git_store import StaleHeadError
+from ar_coordinator.histories import Histories
+from ar_coordinator.judgement import Judgement
+from ar_coordinator.measuring import Measured, Measuring, Series, more_pairs
+from ar_coordinator.open_problem import OpenProblem, open_problem
+from ar_coordinator.repository import CommitRecord
+from ar_coordinator.reversal import REVERTS, Reversal
+from ar_coordinator.store import Store
+from ar_coordinator.store.audits import Audit
+from ar_core.acceptance import Verdict
+from ar_core.lifecycle import ProblemState
+from ar_core.metric import MinGain
+from ar_core.problem import Problem
+
+log = structlog.get_logger("referee")
+
+EVERY_ACCEPTS = 20
+STEPS_BACK = 10
+ALPHA = 1 / 20
+"""Evidence of 20 that the best is worse than an older version takes it back."""
+_NAME = "audit-"
+_PHASE = "audit"
+
+
+@dataclass(frozen=True, slots=True)
+class Auditing:
+    """Begins audits, goes on with them, and commits what follows from them."""
+
+    store: Store
+    doorbell: Doorbell
+    histories: Histories
+    measuring: Measuring
+    pool: str
+
+    def is_bell(self, name: str) -> bool:
+        """Tell whether a bell rings for an audit and not for an experiment."""
+        return name.startswith(_NAME)
+
+    def answer(self, name: str) -> None:
+        """Answer such a bell."""
+        self.look(name.removeprefix(_NAME))
+
+    def begin_due(self) -> None:
+        """Begin what is due: every so many accepts, or because the operator asked; go on with the others."""
+        for name in self.store.problems.names():
+            fields = self.store.problems.fields(name)
+            if fields.get("state") != ProblemState.OPEN:
+                continue
+            since = int(fields.get("accepted", "0")) - int(fields.get("audited", "0"))
+            if self.store.audits.get(name) is None and (since >= EVERY_ACCEPTS or fields.get("audit_asked") == "1"):
+                self.begin(name)
+        for name in self.store.audits.running():
+            self.look(name)
+
+    def begin(self, problem: str) -> None:
+        """Begin an audit of a problem's best version, unless there is nothing older to compare it with."""
+        opened = open_problem(self.store, problem)
+        versions = self._versions(problem)
+        last = len(versions) - 1
+        accepted = self.store.problems.field(problem, "accepted") or "0"
+        self.store.problems.update(problem, audited=accepted, audit_asked="0")
+        if last < 1 or versions[last].commit != opened.head:
+            return
+        targets = sorted({0, max(0, last - STEPS_BACK)})
+        number = self.store.problems.count_up(problem, "audits")
+        log.info("audit begins", problem=problem, commit=opened.head)
+        self._go_to(
+            Audit(
+                problem=problem, revision=opened.revision, head=opened.head, number=number, probe=targets[0],
+                targets=" ".join(map(str, targets[1:])),
+            )
+        )  # fmt: skip
+
+    def look(self, problem: str) -> None:
+        """Do the next thing for a problem's audit, if it has one."""
+        audit = self.store.audits.get(problem)
+        if audit is None:
+            return
+        opened = open_problem(self.store, problem)
+        if opened.revision != audit.revision:
+            self.store.audits.end(problem)
+            return
+        series = self._series(audit, opened)
+        measured = self.measuring.look(series)
+        if measured is None:
+            return
+        if measured.trouble or not measured.batches:
+            self.measuring.forget(series.name, series.attempt, (_PHASE,))
+            self.measuring.order(series, 0, range(more_pairs(opened.problem, 0)))
+            return
+        judged = judgement.judge(_any_gain(opened), opened.window, measured.pairs, alpha=ALPHA)
+        match judged.decision.verdict:
+            case Verdict.CONTINUE:
+                n = len(measured.pairs)
+                self.measuring.order(series, measured.batches, range(n, n + more_pairs(opened.problem, n)))
+            case Verdict.PAUSE:
+                self.store.problems.set_state(
+                    problem, ProblemState.OPEN, ProblemState.PAUSED, state_reason=judged.decision.explanation
+                )
+                self.store.audits.end(problem)
+            case Verdict.ACCEPT:
+                self._found_worse(audit, opened, series, judged, measured)
+            case Verdict.REJECT:
+                self._found_fine(audit, series, judged)
+
+    def _found_fine(self, audit: Audit, series: Series, judged: Judgement) -> None:
+        """The version of this comparison is no better than the best."""
+        audit = replace(audit, pairs=audit.pairs + judged.decision.n)
+        self.measuring.forget(series.name, series.attempt, (_PHASE,))
+        if audit.low == audit.probe:
+            log.info("audit not confirmed", problem=audit.problem, pairs=audit.pairs)
+            self.store.audits.end(audit.problem)
+        elif audit.low is not None:
+            # Halfway between one that is better and one that is not; the newest better one is looked for.
+            self._narrow(replace(audit, high=audit.probe))
+        elif audit.targets:
+            first, _, rest = audit.targets.partition(" ")
+            self._go_to(replace(audit, probe=int(first), targets=rest, number=self._next(audit.problem)))
+        else:
+            log.info("audit passed", problem=audit.problem, pairs=audit.pairs)
+            self.store.problems.update(audit.problem, audit_passed=audit.head, audit_pairs=audit.pairs)
+            self.store.audits.end(audit.problem)
+
+    def _found_worse(
+        self, audit: Audit, opened: OpenProblem, series: Series, judged: Judgement, measured: Measured
+    ) -> None:
+        high = audit.high if audit.high is not None else len(self._versions(audit.problem, audit.head)) - 1
+        found = replace(audit, low=audit.probe, high=high, targets="", pairs=audit.pairs + judged.decision.n)
+        if high - audit.probe > 1:
+            self.measuring.forget(series.name, series.attempt, (_PHASE,))
+            self._narrow(found)
+            return
+        if opened.head != audit.head:
+            # What was built on it since may be better again: the whole is looked at anew.
+            self.measuring.forget(series.name, series.attempt, (_PHASE,))
+            self.store.audits.end(audit.problem)
+            self.begin(audit.problem)
+            return
+        self._revert(found, opened, series, judged, measured)
+
+    def _narrow(self, audit: Audit) -> None:
+        low, high = audit.low or 0, audit.high or 0
+        # Where nothing is between them, the better one is measured once more: its pairs are the evidence.
+        probe = (low + high) // 2 if high - low > 1 else low
+        self._go_to(replace(audit, probe=probe, number=self._next(audit.problem)))
+
+    def _revert(
+        self, audit: Audit, opened: OpenProblem, series: Series, judged: Judgement, measured: Measured
+    ) -> None:
+        versions = self._versions(audit.problem, audit.head)
+        restored, taken_back = versions[audit.probe], versions[audit.probe + 1 :]
+        published = judgement.publish(opened.problem, opened.window, measured.pairs)
+        decision = judged.decision
+        reversal = Reversal(
+            problem=audit.problem,
+            revision=audit.revision,
+            score=Score(
+                value=published.score, unit=opened.problem.metric.unit, n=published.n, interval=published.interval
+            ),
+            baseline=published.baseline,
+            pairs=decision.n,
+            evidence=None if decision.exact else decision.evidence,
+            verifier=measured.verifier,
+            locked_digest=opened.locked_digest,
+            restored=restored.commit,
+            reverts=tuple(each.trailers["Experiment"] for each in reversed(taken_back)),
+            seeds=self.measuring.disclosed(series, [pair.index for pair in measured.pairs]),
+        )
+        repository = self.histories.repository(audit.problem)
+        path = opened.problem.files.mutable
+        when = datetime.now(UTC)
+        try:
+            commit = repository.commit_accept(
+                opened.head, path, repository.read_file(restored.commit, path),
+                reversal.to_message(opened.problem.metric.decimals), self.pool, when,
+            )  # fmt: skip
+        except StaleHeadError:
+            self.histories.reconcile(audit.problem)
+            return
+        self.histories.apply_reversal(reversal, commit, opened.head, when)
+        self.measuring.forget(series.name, series.attempt, (_PHASE,))
+        self.store.audits.end(audit.problem)
+        accepted = self.store.problems.field(audit.problem, "accepted") or "0"
+        self.store.problems.update(audit.problem, audited=accepted)
+        log.warning("audit reverted", problem=audit.problem, experiments=list(reversal.reverts), commit=commit)
+        self.doorbell.look_around()
+
+    def _go_to(self, audit: Audit) -> None:
+        self.store.audits.put(audit)
+        self.look(audit.problem)
+
+    def _next(self, problem: str) -> int:
+        return self.store.problems.count_up(problem, "audits")
+
+    def _series(self, audit: Audit, opened: OpenProblem) -> Series:
+        """Return the comparison of this step: the older version in the candidate's place."""
+        repository, path = self.histories.repository(audit.problem), opened.problem.files.mutable
+        versions = self._versions(audit.problem, audit.head)
+        older = self.store.blobs.put(repository.read_file(versions[audit.probe].commit, path))
+        best = self.store.blobs.put(repository.read_file(audit.head, path))
+        return Series(
+            opened=opened, name=f"{_NAME}{audit.problem}", attempt=audit.number, phase=_PHASE,
+            candidate=older, incumbent=best,
+        )  # fmt: skip
+
+    def _versions(self, problem: str, head: str = "") -> list[CommitRecord]:
+        """Return the versions of this revision that led to ``head`` (default: today's best), oldest first.
+
+        What an audit took back is not among them.
+        """
+        found: list[CommitRecord] = []
+        for record in reversed(self.histories.repository(problem).log()):
+            if REVERTS in record.trailers:
+                restored = record.trailers.get("Restores", "")
+                kept = next((i for i, each in enumerate(found) if each.commit == restored), len(found) - 1)
+                found = [*found[:kept], replace(found[kept], commit=record.commit)]
+            elif "Experiment" in record.trailers:
+                found.append(record)
+            else:
+                found = [record]
+            if record.commit == head:
+                break
+        return found
+
+
+def _any_gain(opened: OpenProblem) -> Problem:
+    """Return the problem's rules for "better at all": an older version need not be better by ``min_gain``."""
+    acceptance = replace(opened.problem.acceptance, min_gain=MinGain())
+    return replace(opened.problem, acceptance=acceptance)
