@@ -71,6 +71,12 @@ test: setup browser ## all tests; PYTEST_ARGS="tests/core -k lease" for some of 
 	$(BIN)/pytest -m alone $(PYTEST_ARGS) || alone=$$?; \
 	case "$$rest $$alone" in "0 0" | "0 5" | "5 0") ;; *) exit 1 ;; esac # 5: pytest found none of that kind
 
+.PHONY: attacks
+attacks: setup ## every attack of docs/6 against this machine's rooms and a pool, and a table of what came of each
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --maxprocesses $(PYTEST_MAX_WORKERS) --dist loadfile \
+	    -p tests.attacks.table $(PYTEST_ARGS) tests/attacks \
+	    $$(sed -n 's/^[^#]*"\(tests[^"]*\)".*/\1/p' tests/attacks/elsewhere.toml)
+
 .PHONY: bench
 bench: setup ## measurements: tables here, numbers into bench/results.json
 	@mkdir -p bench

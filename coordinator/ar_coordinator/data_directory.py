@@ -18,7 +18,7 @@ from ar_core.errors import PoolError
 
 SCHEMA = 1
 _VERSION_FILE = "pool.json"
-_OURS = frozenset({"keys", "git", "blobs", "redis", "run", "lock", "lost+found"})
+_OURS = frozenset({"keys", "git", "blobs", "redis", "run", "environments", "lock", "lost+found"})
 """What an interrupted start may have left; the last is what a fresh file system brings along."""
 _HALF_WRITTEN = f".{_VERSION_FILE}."
 
@@ -53,6 +53,11 @@ class DataDirectory:
     def redis(self) -> Path:
         """The embedded server's folder: configuration, socket, append-only files."""
         return self.root / "redis"
+
+    @property
+    def environments(self) -> Path:
+        """The packages that problems require, for verifiers; made again when it is gone."""
+        return self.root / "environments"
 
     @property
     def run(self) -> Path:

@@ -11,20 +11,22 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ar_coordinator import output
 from ar_coordinator.data_directory import DataDirectory
+from ar_coordinator.demo_model import State, begin, counted, looked, read_card
+from ar_coordinator.demo_panel import Teller, teller
+from ar_coordinator.demo_volunteers import Followed
 from ar_core.errors import PoolError
-from ar_core.metric import format_number
 
 PROBLEMS = ("zlib-dictionary", "bin-packing")
 VOLUNTEERS = ("ada", "grace")
 _READY_SECONDS, _PUBLISH_SECONDS, _END_SECONDS, _SETTLE_SECONDS = 60.0, 120.0, 15.0, 10.0
-_LOOK_SECONDS = 1.0
+_LOOK_SECONDS, _FRAME_SECONDS = 1.0, 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,10 @@ class Place:
         """The local state of one person."""
         return self.root / name
 
+    def log(self, name: str) -> Path:
+        """What one person's program says."""
+        return self.root / f"{name}.log"
+
 
 def find_problems() -> Path:
     """Return the folder of the problems that ship with the project; raises ``PoolError`` AR-A106."""
@@ -56,7 +62,7 @@ def run(place: Place, seconds: float) -> None:
     """Run the demo; raises ``PoolError`` when a part of it does not start."""
     begun = time.monotonic()
     with ExitStack() as stack:
-        stop = stack.enter_context(_stop_signals())
+        stop = stack.enter_context(stop_signals())
         pool = stack.enter_context(_serve(place))
         output.say(f"pool ready after {time.monotonic() - begun:.1f} s  {pool['web']}")
         for name in PROBLEMS:
@@ -66,16 +72,22 @@ def run(place: Place, seconds: float) -> None:
             for name in VOLUNTEERS:
                 work.enter_context(_volunteer(place, pool["grpc"], token, name))
             output.say(f"{len(VOLUNTEERS)} volunteers joined; {seconds:g} s of work, Ctrl-C ends it sooner\n")
-            _look_on(pool["web"], seconds, stop)
+            tell = stack.enter_context(teller())
+            logs = {name: Followed(place.log(name)) for name in VOLUNTEERS}
+            state = _look_on(pool["web"], seconds, logs, tell, stop)
         _wait_for_verdicts(pool["web"], stop)
+        # What was accepted last shows in the panel, which stays.
+        tell.show(replace(_look(pool["web"], state, logs), over=True))
         _tell(place, pool["web"])
 
 
 @contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
+def stop_signals() -> Iterator[threading.Event]:
+    """Give an event that Ctrl-C and SIGTERM set."""
     stop = threading.Event()
     numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
+    # In a thread of its own, since the one that is interrupted may hold the event's lock.
+    before = [signal.signal(number, lambda *_: threading.Thread(target=stop.set).start()) for number in numbers]
     try:
         yield stop
     finally:
@@ -102,7 +114,7 @@ def _serve(place: Place) -> Iterator[dict[str, str]]:
 @contextmanager
 def _volunteer(place: Place, address: str, token: str, name: str) -> Iterator[None]:
     command = [_program("ar-worker"), "join", address, "--token", token, "--name", name, "--slots", "1", "--json"]
-    with _started(command, place.home(name), place.root / f"{name}.log"):
+    with _started(command, place.home(name), place.log(name)):
         yield
 
 
@@ -166,17 +178,26 @@ def _program(name: str) -> str:
     return str(Path(sys.executable).parent / name)
 
 
-def _look_on(web: str, seconds: float, stop: threading.Event) -> None:
-    """Say each new best as it is accepted, until the time is over."""
-    deadline = time.monotonic() + seconds
-    begun = time.monotonic()
-    seen: dict[str, int] = {}
-    while time.monotonic() < deadline and not stop.wait(_LOOK_SECONDS):
-        for name in PROBLEMS:
-            card = _get(web, f"problems/{name}")
-            if card["accepted"] != seen.get(name, 0):
-                seen[name] = int(str(card["accepted"]))
-                output.say(f"{time.monotonic() - begun:5.1f} s  {_progress(card)}")
+def _look_on(web: str, seconds: float, logs: Mapping[str, Followed], tell: Teller, stop: threading.Event) -> State:
+    """Tell each new best as it is accepted, until the time is over; return what is known then."""
+    state = begin(web, PROBLEMS, VOLUNTEERS, time.monotonic(), seconds)
+    look_at = state.begun
+    while time.monotonic() < state.ends and not stop.wait(_FRAME_SECONDS):
+        if time.monotonic() >= look_at:
+            look_at = time.monotonic() + _LOOK_SECONDS
+            state = _look(web, state, logs)
+        tell.show(state)
+    return state
+
+
+def _look(web: str, state: State, logs: Mapping[str, Followed]) -> State:
+    """Ask the pool for its problems, and the volunteers' logs for what they did."""
+    for name in PROBLEMS:
+        state = looked(state, read_card(_get(web, f"problems/{name}")), time.monotonic())
+    for name, log in logs.items():
+        log.look()
+        state = counted(state, name, log.tried, log.problem, time.monotonic())
+    return state
 
 
 def _wait_for_verdicts(web: str, stop: threading.Event) -> None:
@@ -189,21 +210,11 @@ def _wait_for_verdicts(web: str, stop: threading.Event) -> None:
         stop.wait(0.1)
 
 
-def _progress(card: dict[str, object]) -> str:
-    decimals = int(str(card["decimals"]))
-    baseline, best = float(str(card["baseline"])), float(str(card["best"]))
-    change = f"{(best - baseline) / abs(baseline) * 100:+.1f} %" if baseline else ""
-    return (
-        f"{card['problem']}: {format_number(baseline, decimals)} → {format_number(best, decimals)} {card['unit']} "
-        f"({change}), {card['accepted']} accepted of {card['experiments']} tried"
-    )
-
-
 def _tell(place: Place, web: str) -> None:
     """Print what became of it: the problems, the leaderboard, and the last commits as git tells them."""
     output.say("")
     for name in PROBLEMS:
-        output.line(_progress(_get(web, f"problems/{name}")))
+        output.line(read_card(_get(web, f"problems/{name}")).sentence)
     output.line("")
     board = _get(web, "leaderboard")
     rows = board["items"] if "items" in board else board["rows"]

@@ -6,14 +6,15 @@ rings again. RQ's own default would unpickle what it finds in Redis; nothing her
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import FrameType
 from typing import Any, ClassVar
 
 from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
-from rq.worker import WorkerStatus
 
+from ar_coordinator.store.batches import Batches
 from ar_coordinator.store.connection import Connection
 
 VERIFY_QUEUE = "verify"
@@ -45,6 +46,11 @@ class Doorbell:
     def run_order(self, batch: str, seconds: float) -> None:
         """Ring the verifiers for a batch that may take ``seconds``."""
         self._ring(self._verify, RUN_ORDER, [batch], round(seconds))
+
+    def run_orders(self, batches: Batches) -> None:
+        """Ring the verifiers for every batch that nobody runs, in case whoever should have did not live to."""
+        for batch in batches.unclaimed():
+            self.run_order(batch, batches.seconds(batch))
 
     def look_at_experiment(self, experiment: str) -> None:
         """Ring the referee: something happened to this experiment."""
@@ -115,13 +121,27 @@ class Bellboy(SimpleWorker):
     log_result_lifespan = False
     max_connection_wait_time = 2.0
     leaves_at_once = False
+    _inside = False
+
+    def go(self, function: Callable[..., None], *arguments: str) -> None:
+        """Do what a bell asks for; only in here, and never amid what RQ notes about it, a signal interrupts."""
+        self._inside = True
+        try:
+            if self.leaves_at_once and self._stop_requested:
+                raise LeavingNow
+            function(*arguments)
+        finally:
+            self._inside = False
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """End on a signal: after the present job, or in the middle of it."""
-        if self.leaves_at_once and self.get_state() == WorkerStatus.BUSY:
+        if self.leaves_at_once and self._inside:
             self._stop_requested = True
             raise LeavingNow
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call] # RQ leaves it untyped
+
+    def set_shutdown_requested_date(self) -> None:
+        """Tell nobody: RQ would call Redis from within a signal, perhaps in the middle of another such call."""
 
     def handle_exception(self, job: Job, *exc_info: Any) -> None:
         """Log what a job failed with; leaving in the middle of one is no failure."""
@@ -138,7 +158,6 @@ def answer(
     With ``leaves_at_once`` a signal raises ``LeavingNow`` in the middle of a job: for work that is measured again
     anyway.
     """
-    ListedJob.listed = dict(listed)
     logging.getLogger("rq.worker").setLevel(logging.WARNING)
     worker: Any = Bellboy(
         [_queue(queue, connection)],
@@ -148,6 +167,7 @@ def answer(
         job_class=ListedJob,
     )
     worker.leaves_at_once = leaves_at_once
+    ListedJob.listed = {function: partial(worker.go, act) for function, act in listed.items()}
     worker.work(logging_level="WARNING")
 
 

@@ -10,10 +10,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import redis.asyncio
+import redis
 import structlog
 
 from ar_coordinator.store import keys
+from ar_coordinator.store.line import Line, connect
 
 log = structlog.get_logger("serve")
 
@@ -33,7 +34,8 @@ class Events:
     """Hands the pool's events to any number of watchers."""
 
     def __init__(self, url: str) -> None:
-        self._redis: Any = redis.asyncio.from_url(url, decode_responses=True)
+        self._pool: Any = redis.ConnectionPool.from_url(url)
+        self._line: Line | None = None
         self._queues: set[asyncio.Queue[Event]] = set()
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
@@ -49,7 +51,8 @@ class Events:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        await self._redis.aclose()
+        if self._line is not None:
+            self._line.close()
 
     @asynccontextmanager
     async def subscription(self) -> AsyncIterator["asyncio.Queue[Event]"]:
@@ -65,17 +68,19 @@ class Events:
         last = ""
         while True:
             try:
+                if self._line is None or not self._line.is_open:
+                    self._line = await connect(self._pool)
                 if not last:
-                    newest = await self._redis.xrevrange(keys.EVENTS, count=1)
+                    newest = await self._line.ask("XREVRANGE", keys.EVENTS, "+", "-", "COUNT", 1)
                     last = newest[0][0] if newest else "0-0"
                     self._ready.set()
-                found = await self._redis.xread({keys.EVENTS: last}, count=500, block=5000)
-            except redis.exceptions.RedisError:
+                found = await self._line.ask("XREAD", "COUNT", 500, "BLOCK", 5000, "STREAMS", keys.EVENTS, last)
+            except (OSError, redis.RedisError):
                 await asyncio.sleep(0.2)
                 continue
             for _stream, entries in found or []:
-                for entry_id, fields in entries:
-                    last = entry_id
+                for entry_id, pairs in entries:
+                    last, fields = entry_id, dict(zip(pairs[::2], pairs[1::2], strict=True))
                     self._hand_out(Event(kind=fields["kind"], problem=fields["problem"], id=fields["id"]))
 
     def _hand_out(self, event: Event) -> None:

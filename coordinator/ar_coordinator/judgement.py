@@ -155,7 +155,9 @@ def failed_guard(problem: Problem, pairs: Sequence[PairResult]) -> str | None:
 
 def implausible(problem: Problem, published: Published) -> str | None:
     """Return why an accept should wait for a person, as a sentence, or ``None``."""
-    limit = problem.acceptance.max_plausible_gain
+    limit = problem.plausible_gain
+    if limit is not None and limit is not problem.acceptance.max_plausible_gain and published.gain > 0:
+        return f"Every gain of this problem waits for a person: {problem.evaluation.kind.caveat}."
     if limit is not None and published.gain > limit.at(published.baseline):
         return f"The gain of {published.gain:g} is above what this problem calls plausible ({limit})."
     best = problem.metric.best_known

@@ -222,7 +222,7 @@ class Opener:
         seeds = [] if deterministic else registration_seeds(self.seed_key, problem, revision)[: result.n]
         publication = Publication(
             problem=problem.name, revision=revision, score=score, locked_digest=digest,
-            seeds=tuple(f"{run}-{scorer}" for run, scorer in seeds),
+            seeds=tuple(f"{run}-{scorer}" for run, scorer in seeds), integrity=problem.evaluation.kind.integrity,
         )  # fmt: skip
         when = datetime.now(UTC)
         head = self._commit(problem, revision, contents, publication, fields.get("publisher", ""), when)

@@ -5,6 +5,7 @@ Not here: choosing among them (``dispatch``).
 
 import asyncio
 import json
+import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from random import Random
@@ -32,6 +33,8 @@ from ar_core.problem import Problem
 
 log = structlog.get_logger("serve")
 
+PROGRAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+"""The name of a program that a machine may be asked for."""
 _FRESH_SECONDS = 2.0
 LONGEST_BOX = 300.0
 _EVALUATIONS = 8
@@ -50,7 +53,8 @@ class Opening:
     best: float | None
     demand: Demand
     frontier: Frontier
-    tried: tuple[str, ...]
+    tried: bytes
+    """The content hashes that were tried last, 32 bytes each."""
 
     @property
     def box(self) -> float:
@@ -85,6 +89,13 @@ class Openings:
         if isinstance(opening, Demand):
             return NoWork.NO_PROBLEM_MATCHES
         return opening, policy(opening.problem.search.policy).pick(opening.frontier, self._random)
+
+    async def programs(self, problems: frozenset[str] = frozenset()) -> frozenset[str]:
+        """Return the programs that ``problems`` ask for, or all problems where none is named."""
+        await self._refresh()
+        demands = (one if isinstance(one, Demand) else one.demand for one in self._read.values())
+        wanted = (demand.programs for demand in demands if not problems or demand.name in problems)
+        return frozenset(name for names in wanted for name in names if PROGRAM.fullmatch(name))
 
     def observe(self, name: str, commit: str, happening: Happening) -> None:
         """Correct what is known of a problem until it is read again."""
@@ -145,7 +156,7 @@ class Openings:
             frontier=Frontier(
                 versions=versions, stalled=last is None or (now - last).total_seconds() > STALLED_SECONDS
             ),
-            tried=tuple(text.lrange(keys.tried(name, revision), 0, -1)),
+            tried=b"".join(bytes.fromhex(tried) for tried in text.lrange(keys.tried(name, revision), 0, -1)),
         )  # fmt: skip
 
     def _versions(

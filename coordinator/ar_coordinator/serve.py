@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -107,11 +108,8 @@ def _check_redis(url: str, settings: Settings, *, foreign: bool) -> None:
 
 
 async def _serve(settings: Settings, name: str, url: str, embedded: EmbeddedRedis | None, ready: Ready) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     directory = settings.directory
+    stop = _asked_to_stop(directory)
     identity = ensure_pool_identity(directory.keys, name)
     ensure_certificate(directory.keys, datetime.now(UTC))
     key, certificate, digest = read_certificate(directory.keys)
@@ -141,7 +139,6 @@ async def _serve(settings: Settings, name: str, url: str, embedded: EmbeddedRedi
             ready(pool, url)
             await stop.wait()
             log.info("stopping")
-            _leave_at_the_latest(directory)
             await server.stop(_GRACE_SECONDS)
     finally:
         with contextlib.suppress(RedisError):  # then it ends with its life
@@ -239,20 +236,29 @@ async def _keep_redis(embedded: EmbeddedRedis | None) -> None:
                 await asyncio.sleep(1)
 
 
-def _leave_at_the_latest(directory: DataDirectory) -> None:
+def _asked_to_stop(directory: DataDirectory) -> asyncio.Event:
+    """Return what SIGTERM and SIGINT set; with either the time for an orderly end begins to run."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    asked, ask = os.pipe()
+    threading.Thread(target=_leave_at_the_latest, args=(asked, directory), name="end", daemon=True).start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+        # Beside the loop, which may wait for a Redis that does not answer, at the start or at the end.
+        signal.signal(number, lambda _number, _frame: os.write(ask, b"."))
+    return stop
+
+
+def _leave_at_the_latest(asked: int, directory: DataDirectory) -> None:
     """End everything by force when the orderly end takes too long; what was acknowledged is on disk already."""
-
-    def leave() -> None:
-        log.error("the orderly end takes too long")
-        for process in psutil.Process().children(recursive=True):
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        directory.admin.unlink(missing_ok=True)
-        os._exit(0)
-
-    timer = threading.Timer(_LATEST_SECONDS, leave)
-    timer.daemon = True
-    timer.start()
+    os.read(asked, 1)
+    time.sleep(_LATEST_SECONDS)
+    log.error("the orderly end takes too long")
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    directory.admin.unlink(missing_ok=True)
+    os._exit(0)
 
 
 def _served(directory: DataDirectory, read: ReadModel) -> Callable[[str], Path | None]:

@@ -190,6 +190,7 @@ class Verification:
             parent_experiment=self.store.problems.field(x.problem, "best_experiment") or None,
             seeds=self.measuring.disclosed(series, indices),
             reason=reason,
+            integrity=opened.problem.evaluation.kind.integrity,
         )
         when = datetime.now(UTC)
         message = evidence.to_message(x.note, decimals=opened.problem.metric.decimals)

@@ -4,10 +4,12 @@ Not here: what the numbers mean. It holds no key, no git and no decision; it get
 """
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
@@ -33,7 +35,7 @@ from ar_core.errors import PoolError
 from ar_core.manifest import read_manifest
 from ar_core.problem import MANIFEST_NAME
 from ar_sandbox import registration
-from ar_sandbox.probe import Grade
+from ar_sandbox.grade import demanded, refuse_below
 from ar_sandbox.rooms import OpenProblem, Outcome, PreparedProblem, Result, RunSeeds, Sandbox
 
 log = structlog.get_logger("verifier")
@@ -147,17 +149,17 @@ class Verifier:
             self._open.popitem()[1].close()
 
 
-def serve_queue(store: Store, name: str) -> None:
-    """Be a verifier until ended; raises ``PoolError`` AR-S500 below grade B."""
-    sandbox = Sandbox.detect()
-    grade = sandbox.probe().grade
-    if grade not in {Grade.A, Grade.B}:
-        raise PoolError("AR-S500", f"this machine's sandbox earns grade {grade.value}; a verifier needs B")
+def serve_queue(store: Store, name: str, environments: Path) -> None:
+    """Be a verifier until ended, with packages in ``environments``; raises ``PoolError`` AR-S500 below grade B."""
+    sandbox = Sandbox.detect(environments=environments)
+    report = sandbox.probe()
+    refuse_below(demanded(os.environ), report.grade, report.reason)
     doorbell = Doorbell(store.connection)
     verifier = Verifier(name, store, sandbox, doorbell)
-    for batch in store.batches.free(name):
-        doorbell.run_order(batch, store.batches.seconds(batch))
-    log.info("verifier ready", name=name, grade=grade.value)
+    # What was in the hands of the one before: its batch, and perhaps a bell that it had not answered yet.
+    store.batches.free(name)
+    doorbell.run_orders(store.batches)
+    log.info("verifier ready", name=name, grade=report.grade.value, memory_cap=report.memory_cap)
     try:
         listed = {RUN_ORDER: verifier.run_order}
         answer(store.connection, VERIFY_QUEUE, f"{name}.{time.time_ns()}", listed, leaves_at_once=True)

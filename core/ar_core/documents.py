@@ -57,6 +57,7 @@ def problem_document(card: ProblemCard) -> dict[str, object]:
         "state": card.state.value,
         "state_reason": card.state_reason or None,
         "kind": card.kind,
+        "integrity": card.integrity,
         "metric": card.metric,
         "direction": card.direction,
         "unit": card.unit,

@@ -7,10 +7,10 @@ import math
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
+from ar_core.manifest_table import ManifestFinding, Table
 from ar_core.metric import METRIC_NAME, Direction, MinGain
 from ar_core.paths import path_problem, within
 from ar_core.problem import (
@@ -37,15 +37,6 @@ MAX_BUNDLE_BYTES = 64 * 1024**2
 NAME = re.compile(r"^[a-z0-9-]{3,64}\Z")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ManifestFinding:
-    """One thing wrong with a manifest or its files: where, what, and what was expected."""
-
-    where: str
-    message: str
-    fix: str
-
-
 class ManifestError(ValueError):
     """A manifest that cannot be read as a problem; carries every finding."""
 
@@ -54,57 +45,9 @@ class ManifestError(ValueError):
         self.findings = findings
 
 
-_MISSING = object()
 _NO_WORDS: tuple[str, ...] = ()
 _NO_GUARDS: tuple[Guard, ...] = ()
-T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
-
-
-@dataclass
-class _Table:
-    """One TOML table being read: takes keys by type and collects what does not fit."""
-
-    values: Mapping[str, object]
-    where: str
-    findings: list[ManifestFinding]
-    known: set[str] = field(default_factory=set)
-
-    def fail(self, key: str, message: str, fix: str) -> None:
-        key = one_line(key)
-        where = f"{self.where}.{key}" if self.where and key else self.where or key
-        self.findings.append(ManifestFinding(where=where, message=message, fix=fix))
-
-    def take(self, key: str, read: Callable[[object], T], default: T, *, required: bool = False) -> T:
-        """Return the value of ``key`` as ``read`` gives it, else ``default`` and a finding."""
-        self.known.add(key)
-        value = self.values.get(key, _MISSING)
-        if value is _MISSING:
-            if required:
-                self.fail(key, "is missing", f"add `{key} = …`")
-            return default
-        try:
-            return read(value)
-        except (ValueError, TypeError) as error:
-            self.fail(key, one_line(str(error)), "correct the value")
-            return default
-
-    def table(self, key: str) -> "_Table":
-        """Return the sub-table ``key``, empty when absent."""
-        self.known.add(key)
-        value = self.values.get(key, {})
-        if not isinstance(value, dict):
-            self.fail(key, "is not a table", f"write `[{key}]` and its keys below")
-            value = {}
-        where = f"{self.where}.{key}" if self.where else key
-        return _Table(value, where, self.findings)
-
-    def close(self) -> None:
-        """Report every key that nobody asked for."""
-        for key in self.values:
-            if key not in self.known:
-                near = ", ".join(sorted(self.known))
-                self.fail(key, "is not a known key", f"remove it; known here: {near}")
 
 
 class _Printed(float):
@@ -127,7 +70,7 @@ def read_manifest(data: bytes) -> Problem:
     except (ValueError, RecursionError) as error:
         finding = ManifestFinding(where=MANIFEST_NAME, message=one_line(str(error)), fix="write valid TOML")
         raise ManifestError([finding]) from None
-    problem = _read_problem(_Table(values, "", findings))
+    problem = _read_problem(Table(values, "", findings))
     if findings:
         raise ManifestError(findings)
     return problem
@@ -184,7 +127,7 @@ def _folders_of(path: str) -> list[str]:
     return ["/".join(parts[:n]) for n in range(1, len(parts))]
 
 
-def _read_problem(top: _Table) -> Problem:
+def _read_problem(top: Table) -> Problem:
     name = top.take("name", _name, "", required=True)
     title = top.take("title", _title, "", required=True)
     summary = top.take("summary", _text, "")
@@ -197,6 +140,8 @@ def _read_problem(top: _Table) -> Problem:
     environment = _read_environment(top.table("environment"))
     acceptance = _read_acceptance(top.table("acceptance"))
     search = _read_search(top.table("search"))
+    if evaluation.kind is Kind.INPROCESS:
+        _check_inprocess(top, files, acceptance)
     top.close()
     return Problem(
         name=name, title=title, summary=summary, licence=licence, tags=tags, files=files, metric=metric,
@@ -204,7 +149,17 @@ def _read_problem(top: _Table) -> Problem:
     )  # fmt: skip
 
 
-def _read_files(table: _Table) -> Files:
+def _check_inprocess(top: Table, files: Files, acceptance: Acceptance) -> None:
+    """Refuse what cannot be kept from a candidate that shares a room with its scorer."""
+    if files.hidden:
+        said = "cannot be hidden: an inprocess problem has one room, and the candidate runs in it"
+        top.fail("files.hidden", said, "remove it, or separate candidate and scorer: artifact or service")
+    if acceptance.simpler:
+        said = "is not for inprocess: a shorter file that prints the same number proves nothing"
+        top.fail("acceptance.simpler", said, "remove it")
+
+
+def _read_files(table: Table) -> Files:
     files = Files(
         program=table.take("program", _path, "", required=True),
         mutable=table.take("mutable", _path, "", required=True),
@@ -224,7 +179,7 @@ def _read_files(table: _Table) -> Files:
     return files
 
 
-def _read_metric(table: _Table) -> Metric:
+def _read_metric(table: Table) -> Metric:
     bounds = table.take("range", _pair, None)
     best_known: BestKnown | None = None
     if "best_known" in table.values:
@@ -248,7 +203,7 @@ def _read_metric(table: _Table) -> Metric:
     return metric
 
 
-def _read_evaluation(table: _Table) -> Evaluation:
+def _read_evaluation(table: Table) -> Evaluation:
     kind = table.take("kind", _kind, Kind.DATA, required=True)
     budget = table.take("time_budget", _positive_duration, 60.0, required=True)
     has_run = kind in {Kind.ARTIFACT, Kind.SERVICE}
@@ -265,7 +220,7 @@ def _read_evaluation(table: _Table) -> Evaluation:
     return evaluation
 
 
-def _read_resources(table: _Table) -> Resources:
+def _read_resources(table: Table) -> Resources:
     address_space = table.take("address_space", _address_space, True)
     resources = Resources(
         cpus=table.take("cpus", _whole(1, 1024), 1),
@@ -279,7 +234,7 @@ def _read_resources(table: _Table) -> Resources:
     return resources
 
 
-def _read_environment(table: _Table) -> Environment:
+def _read_environment(table: Table) -> Environment:
     environment = Environment(
         python=table.take("python", _text, ">=3.11"),
         requirements=table.take("requirements", _path, ""),
@@ -289,7 +244,7 @@ def _read_environment(table: _Table) -> Environment:
     return environment
 
 
-def _read_acceptance(table: _Table) -> Acceptance:
+def _read_acceptance(table: Table) -> Acceptance:
     acceptance = Acceptance(
         noise=table.take("noise", _noise, Noise.NONE),
         min_gain=table.take("min_gain", _gain, MinGain()),
@@ -307,12 +262,14 @@ def _read_acceptance(table: _Table) -> Acceptance:
     if acceptance.simpler and acceptance.noise is Noise.SEED and not acceptance.min_gain.value:
         table.fail("simpler", "needs a min_gain to be as good within", "set acceptance.min_gain")
     if acceptance.strict and acceptance.noise is Noise.NONE:
-        table.fail("strict", 'is for noise = "seed" and "timing"', "remove it; without noise nothing is accepted by luck")
+        table.fail(
+            "strict", 'is for noise = "seed" and "timing"', "remove it; without noise nothing is accepted by luck"
+        )
     table.close()
     return acceptance
 
 
-def _read_search(table: _Table) -> Search:
+def _read_search(table: Table) -> Search:
     search = Search(
         policy=table.take("policy", _policy, "champion"),
         tune=table.take("tune", _texts, _NO_WORDS),

@@ -15,6 +15,9 @@ MANIFEST_NAME = "problem.toml"
 MAX_MUTABLE_BYTES = 256 * 1024
 
 
+LOW_INTEGRITY = "the candidate prints its own score, so a number can be forged"
+
+
 class Kind(StrEnum):
     """Which rooms an evaluation has."""
 
@@ -27,6 +30,11 @@ class Kind(StrEnum):
     def integrity(self) -> str:
         """How far a number of this kind can be trusted: ``high`` or ``low``."""
         return "low" if self is Kind.INPROCESS else "high"
+
+    @property
+    def caveat(self) -> str:
+        """What everybody who sees a number of this kind should know; empty where there is nothing."""
+        return LOW_INTEGRITY if self.integrity == "low" else ""
 
 
 class Noise(StrEnum):
@@ -162,6 +170,15 @@ class Problem:
     environment: Environment = field(default_factory=Environment)
     acceptance: Acceptance = field(default_factory=Acceptance)
     search: Search = field(default_factory=Search)
+
+    @property
+    def plausible_gain(self) -> MinGain | None:
+        """The largest gain that is accepted without a person; ``None`` for any.
+
+        Where a number can be forged and nothing else is said, no gain is.
+        """
+        said = self.acceptance.max_plausible_gain
+        return MinGain() if said is None and self.evaluation.kind is Kind.INPROCESS else said
 
     def is_hidden(self, path: str) -> bool:
         """Tell whether the file at ``path`` stays with the coordinator."""

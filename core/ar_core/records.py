@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Literal
 
 from ar_core.lifecycle import ExperimentState, ProblemState, Reason
+from ar_core.problem import LOW_INTEGRITY, Kind
 
 
 class Role(StrEnum):
@@ -119,6 +120,16 @@ class ProblemCard:
     locked_digest: str = ""
     published: datetime
     evaluation: float = 0.0
+
+    @property
+    def integrity(self) -> str:
+        """How far a number of this kind can be trusted: ``high`` or ``low``."""
+        return "low" if self.kind == Kind.INPROCESS else "high"
+
+    @property
+    def caveat(self) -> str:
+        """What everybody who sees a number of it should know; empty where there is nothing."""
+        return LOW_INTEGRITY if self.integrity == "low" else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

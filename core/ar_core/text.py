@@ -39,7 +39,10 @@ def is_control(character: str) -> bool:
 
 def printable(text: str, limit: int = 10_000) -> str:
     """Return ``text`` without control, bidirectional and invisible characters, at most ``limit`` long."""
-    kept = "".join(c for c in text if not (is_control(c) or is_bidirectional(c) or is_hidden(c) or c == "\r"))
+    if text.isascii() and text.isprintable():
+        kept = text
+    else:
+        kept = "".join(c for c in text if not (is_control(c) or is_bidirectional(c) or is_hidden(c) or c == "\r"))
     return kept if len(kept) <= limit else kept[: limit - 1] + "…"
 
 

@@ -18,10 +18,14 @@ _SYSTEM_FOLDERS = ("/usr/bin", "/bin", "/usr/sbin", "/sbin")
 _TOP_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives")
 _SHM_AT_LEAST = 64 * 1024
-# Says on its standard input, a socket of ours, that the room is made, and becomes the command only when we answer:
-# where we have died or given up meanwhile the room ends instead, although bubblewrap's own provision for that
-# (--die-with-parent) begins too late to help. The command's standard input is empty.
-_STARTER = 'printf . >&0 && read -r go && exec "$@" </dev/null'
+_SHELL = "/bin/sh"
+"""Where every room has one."""
+# Sets the limits, says on its standard input, a socket of ours, that the room is made, and becomes the command only
+# when we answer: where we have died or given up meanwhile the room ends instead, although bubblewrap's own provision
+# for that (--die-with-parent) begins too late to help. The command's standard input is empty.
+_STARTER = '{limits} && printf . >&0 && read -r go && exec "$@" </dev/null'
+_FILE_BLOCK = 512
+"""Bytes of the unit in which POSIX has a shell count the size of a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +34,6 @@ class Tools:
 
     bwrap: str
     nsenter: str
-    setpriv: str
     unshare: str
     sh: str
 
@@ -57,6 +60,8 @@ class RoomPlan:
     """The interpreter's prefix as the stage has it."""
     folder: str = "/problem"
     """The working directory."""
+    own_proc: bool = True
+    """Whether the room has a ``/proc``, of its own processes; without it the folder is empty."""
 
 
 def find_tools(search_path: str | None = None) -> Tools:
@@ -71,7 +76,7 @@ def find_tools(search_path: str | None = None) -> Tools:
             "(Fedora: `sudo dnf install bubblewrap`, Arch: `sudo pacman -S bubblewrap`)",
         )
     found: dict[str, str] = {}
-    for name in ("nsenter", "setpriv", "unshare", "sh"):
+    for name in ("nsenter", "unshare", "sh"):
         program = _find(name, [*_SYSTEM_FOLDERS, *path.split(os.pathsep)])
         if program is None:
             raise PoolError(
@@ -104,7 +109,9 @@ def arguments(plan: RoomPlan, seccomp_fd: int, info_fd: int) -> bytes:
         words += ["--setenv", name, value]
     words += ["--cap-drop", "ALL", "--uid", str(NOBODY), "--gid", str(NOBODY), "--hostname", "room"]
     words += _system()
-    words += ["--proc", "/proc", "--dev", "/dev"]
+    # Never the host's: where the kernel refuses a new one (parts of the one here are covered), there is none.
+    words += ["--proc", "/proc"] if plan.own_proc else _empty("/proc")
+    words += ["--dev", "/dev"]
     words += ["--perms", "1777", "--size", shm, "--tmpfs", "/dev/shm"]  # noqa: S108 - the room's own
     words += ["--perms", "1777", "--size", disk, "--tmpfs", "/tmp"]  # noqa: S108 - the room's own
     words += _python(plan.interpreter, plan.python_source)
@@ -117,28 +124,27 @@ def arguments(plan: RoomPlan, seccomp_fd: int, info_fd: int) -> bytes:
 
 
 def inner_command(plan: RoomPlan) -> list[str]:
-    """Return what bubblewrap runs: the command, after limits that must be set inside.
+    """Return what bubblewrap runs: a shell that sets the limits which must be set inside, and then the command.
 
     Set outside they would be the caller's: RLIMIT_NPROC counts every process of a user.
     """
-    limits = plan.limits
-    space = "unlimited" if limits.address_space is None else str(limits.address_space)
-    return [
-        "prlimit",
-        f"--as={space}",
+    return [_SHELL, "-c", _STARTER.format(limits=_limits(plan.limits)), "sh", *plan.command]
+
+
+def _limits(limits: Limits) -> str:
+    """Return the limits of one process in a shell's words; no exec, which is a thirtieth of a room's start."""
+    words = [
+        "ulimit -c 0",
+        f"ulimit -n {MAX_OPEN_FILES}",
+        f"ulimit -f {-(-limits.disk // _FILE_BLOCK)}",
         # At the first a signal of its own, which tells this limit from a kill; at the second a kill.
-        f"--cpu={limits.cpu_seconds}:{limits.cpu_seconds + 1}",
-        f"--nproc={limits.processes}",
-        f"--fsize={limits.disk}",
-        f"--nofile={MAX_OPEN_FILES}",
-        "--core=0",
-        "--",
-        "sh",
-        "-c",
-        _STARTER,
-        "sh",
-        *plan.command,
+        f"ulimit -t {limits.cpu_seconds + 1} && ulimit -S -t {limits.cpu_seconds}",
+        # Debian's shell and bash differ in this letter only; in bash the first is a pipe's size, which is fixed.
+        f"{{ ulimit -p {limits.processes} 2>/dev/null || ulimit -u {limits.processes}; }}",
     ]
+    if limits.address_space is not None:
+        words.append(f"ulimit -v {-(-limits.address_space // 1024)}")
+    return " && ".join(words)
 
 
 def _system() -> list[str]:
@@ -159,7 +165,11 @@ def _python(interpreter: Interpreter, source: str) -> list[str]:
     if interpreter.prefix is not None:
         words += ["--ro-bind", source, PREFIX]
     for folder in interpreter.masked:
-        words += ["--perms", "0555", "--size", "4096", "--tmpfs", folder, "--remount-ro", folder]
+        words += _empty(folder)
     for name in ("python", "python3"):
         words += ["--symlink", interpreter.executable, f"{BIN}/{name}"]
     return words
+
+
+def _empty(folder: str) -> list[str]:
+    return ["--perms", "0555", "--size", "4096", "--tmpfs", folder, "--remount-ro", folder]

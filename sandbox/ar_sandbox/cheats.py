@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ar_core.metric import Direction
 from ar_core.problem import Kind, Problem
+from ar_sandbox.servers import servers
 
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])")
 _IMPOSSIBLE = {
@@ -34,8 +35,14 @@ def cheats(problem: Problem, baseline: bytes) -> Iterator[Cheat]:
     """Yield the attacks for the problem's kind, quick ones first."""
     limit = problem.files.max_bytes
     everything = [*_files(problem, baseline)]
-    if problem.evaluation.kind is Kind.ARTIFACT and problem.files.mutable.endswith(".py"):
+    kind = problem.evaluation.kind
+    if kind is not Kind.DATA and problem.files.mutable.endswith(".py"):
         everything += _programs(problem)
+        if kind is Kind.ARTIFACT:
+            everything += _results(problem)
+        everything += _greedy()
+        if kind is Kind.SERVICE:
+            everything += [Cheat(name=name, content=content) for name, content in servers(fake_score(problem))]
     for cheat in everything:
         if len(cheat.content) <= limit and cheat.content != baseline:
             yield cheat
@@ -72,6 +79,10 @@ def _programs(problem: Problem) -> Iterator[Cheat]:
         content=f"import os\nscore = {score.encode()!r}\n{say}".encode(),
     )
     yield Cheat(name="a program that does nothing", content=b"pass\n")
+
+
+def _results(problem: Problem) -> Iterator[Cheat]:
+    score = fake_score(problem)
     yield Cheat(
         name="a program that writes fake results",
         content=(
@@ -91,6 +102,9 @@ def _programs(problem: Problem) -> Iterator[Cheat]:
             b"    os.symlink('/problem/hidden', os.path.join(os.environ['AR_OUT'], name))\n"
         ),
     )
+
+
+def _greedy() -> Iterator[Cheat]:
     yield Cheat(
         name="a flood of output",
         content=b"import os\nwhile True:\n    os.write(1, b'score: 1\\n' * 8192)\n",

@@ -1,6 +1,8 @@
-"""Which ``python`` a room has: the interpreter that runs us, its standard library, and no other package.
+"""Which ``python`` a room has: the interpreter that runs us, its standard library, and no package of this machine.
 
-Not here: a problem's own requirements, which registration refuses for now.
+Not here: the packages that a problem requires (``environment_build``, ``environment_cache``). Where there are some,
+the room's ``python`` is that of a virtual environment with exactly these: the standard library comes first, and
+``python -I`` has them too.
 """
 
 import functools
@@ -13,6 +15,8 @@ from pathlib import Path
 BIN = "/ar/bin"
 """The folder in every room that has ``python`` and ``python3``; first on its PATH."""
 SEARCH_PATH = f"{BIN}:/usr/local/bin:/usr/bin:/bin"
+VENV, VENV_SETTINGS = "/ar", "pyvenv.cfg"
+"""The virtual environment of a room whose problem requires packages, and the file that makes it one."""
 PREFIX = "/python"
 """Where ``Interpreter.prefix`` is in every room: a neutral place, that does not tell its owner's name."""
 _CLAUSE = re.compile(r"^\s*(>=|<=|==|!=|>|<)\s*(\d+(?:\.\d+){0,2})\s*$")
@@ -31,6 +35,16 @@ class Interpreter:
     masked: tuple[str, ...]
     """Folders inside the room that are covered, so that only the standard library can be imported."""
     version: tuple[int, int, int]
+
+    @property
+    def packages(self) -> str:
+        """The folder inside a room where its virtual environment has its packages."""
+        return f"{VENV}/lib/python{self.version[0]}.{self.version[1]}/site-packages"
+
+    @property
+    def venv_settings(self) -> bytes:
+        """What makes ``/ar`` a virtual environment of this interpreter."""
+        return f"home = {self.executable.rpartition('/')[0]}\ninclude-system-site-packages = false\n".encode()
 
 
 @functools.cache

@@ -1,35 +1,29 @@
-"""One evaluation: which rooms a kind has, what each is given, and how their ends become an outcome.
+"""One evaluation: which rooms a kind has, and what each is given.
 
-Not here: putting the files on the stage and checking them before and after (``rooms``).
+Not here: putting the files on the stage and checking them before and after (``rooms``), and how the rooms' ends
+become an outcome (``reading``).
 """
 
+import os
+import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import PurePosixPath
 
-from ar_core import text
-from ar_core.metric import read_score
 from ar_core.problem import Kind
-from ar_sandbox import policy
+from ar_sandbox import policy, reading, together, workspace
 from ar_sandbox.bwrap import Bind
 from ar_sandbox.crossing import refused
 from ar_sandbox.machine import Machine
 from ar_sandbox.result import Outcome, PreparedProblem, Result, RunSeeds
 from ar_sandbox.stage import Stage
-from ar_sandbox.supervisor import End, RoomRun
+from ar_sandbox.supervisor import Room, RoomRun
 
-CANDIDATE, SCORER, MUTABLE, _OUT = "candidate", "scorer", "mutable", "out"
+CANDIDATE, SCORER, MUTABLE, _OUT, _SHARED, _COPY = "candidate", "scorer", "mutable", "out", "shared", "copy"
 """Folders of the stage; the first two are also the names of the rooms."""
-_OUTCOMES = {
-    End.TIMEOUT: Outcome.TIMEOUT,
-    End.OUT_OF_MEMORY: Outcome.OUT_OF_MEMORY,
-    End.LIMIT: Outcome.LIMIT,
-    End.INFRASTRUCTURE: Outcome.INFRASTRUCTURE,
-}
-_ON_PURPOSE_BYTES = 200
-_NO_MEMORY = ("MemoryError", "std::bad_alloc", "Cannot allocate memory", "out of memory")
-
+_SOCKET_FOLDER, _SOCKET = "/run/ar", "s"
+_SOCKET_FOLDER_BYTES, _SOCKET_FOLDER_INODES = 64 * 1024, 64
 
 OnStart = Callable[[str], None]
 """Called with the name of a room, ``candidate`` or ``scorer``, when its command has started."""
@@ -42,31 +36,42 @@ class Evaluation:
     machine: Machine
     stage: Stage
     prepared: PreparedProblem
+    candidate: bytes
     seeds: RunSeeds
     hash_seed: int | None
     caps: policy.Caps | None
     on_start: OnStart | None
 
     def result(self) -> Result:
-        """Run the rooms one after the other and read the score; ``total_seconds`` is left out."""
+        """Run the rooms and read the score; ``total_seconds`` is left out."""
+        match self.prepared.problem.evaluation.kind:
+            case Kind.DATA:
+                return self._data()
+            case Kind.ARTIFACT:
+                with self.stage.out(_OUT, self._limits(1).disk) as out:
+                    return self._artifact(out)
+            case Kind.SERVICE:
+                with self.stage.out(_SHARED, _SOCKET_FOLDER_BYTES, _SOCKET_FOLDER_INODES) as shared:
+                    return self._service(shared)
+            case Kind.INPROCESS:
+                files = {**self.prepared.files, self.prepared.problem.files.mutable: self.candidate}
+                size, inodes = workspace.needs(files)
+                with self.stage.out(_COPY, size + self._limits(1).disk, inodes + policy.OUT_INODES) as copy:
+                    workspace.fill(self.stage.root, _COPY, files)
+                    return self._inprocess(copy)
+
+    def _data(self) -> Result:
         evaluation = self.prepared.problem.evaluation
-        if evaluation.kind is Kind.DATA:
-            seconds = min(evaluation.time_budget, evaluation.score_timeout)
-            scorer = self._room(SCORER, evaluation.score, seconds, self._scorer_variables(), self._scorer_binds())
-            return self._read(scorer, scorer.seconds)
-        disk = policy.limits(1, self.prepared.problem.resources, self.caps).disk
-        with self.stage.out(_OUT, disk) as out:
-            return self._artifact(out)
+        limits = self._limits(min(evaluation.time_budget, evaluation.score_timeout))
+        scorer = self._run(SCORER, evaluation.score, limits, self._scorer_variables(), self._scorer_binds())
+        return reading.scored(self.prepared, scorer, scorer.seconds)
 
     def _artifact(self, out: str) -> Result:
         evaluation = self.prepared.problem.evaluation
-        binds = [
-            Bind(source=f"{self.stage.path}/{CANDIDATE}", target=self._folder),
-            Bind(source=out, target="/out", writable=True),
-        ]
-        variables = {"AR_MUTABLE": f"{self._folder}/{self.prepared.problem.files.mutable}", "AR_OUT": "/out"}
-        made = self._room(CANDIDATE, evaluation.run, evaluation.time_budget, variables, binds)
-        failure = _failure(made, "the candidate", made.stderr)
+        binds = [*self._candidate_binds(), Bind(source=out, target="/out", writable=True)]
+        variables = {**self._candidate_variables(), "AR_OUT": "/out"}
+        made = self._run(CANDIDATE, evaluation.run, self._limits(evaluation.time_budget), variables, binds)
+        failure = reading.failure(made, "the candidate", made.stderr)
         if failure is not None:
             return failure
         reason = refused(self.stage.root, _OUT)
@@ -74,12 +79,56 @@ class Evaluation:
             return Result(outcome=Outcome.PROTOCOL, score=None, feedback=reason, seconds=made.seconds)
         binds = [*self._scorer_binds(), Bind(source=out, target="/out")]
         variables = {**self._scorer_variables(), "AR_OUT": "/out"}
-        scorer = self._room(SCORER, evaluation.score, evaluation.score_timeout, variables, binds)
-        return self._read(scorer, made.seconds)
+        scorer = self._run(SCORER, evaluation.score, self._limits(evaluation.score_timeout), variables, binds)
+        return reading.scored(self.prepared, scorer, made.seconds)
+
+    def _service(self, shared: str) -> Result:
+        evaluation = self.prepared.problem.evaluation
+        start, measure = self._limits(evaluation.time_budget).seconds, self._limits(evaluation.score_timeout)
+        socket = {"AR_SOCKET": f"{_SOCKET_FOLDER}/{_SOCKET}"}
+        candidate = self._room(
+            CANDIDATE,
+            evaluation.run,
+            replace(measure, seconds=start + measure.seconds),
+            {**self._candidate_variables(), **socket},
+            [*self._candidate_binds(), Bind(source=shared, target=_SOCKET_FOLDER, writable=True)],
+        )
+        scorer = self._room(
+            SCORER,
+            evaluation.score,
+            measure,
+            {**self._scorer_variables(), **socket},
+            [*self._scorer_binds(), Bind(source=shared, target=_SOCKET_FOLDER)],
+            held=True,
+        )
+        with candidate, scorer:
+            answered, asked = together.serve(candidate, scorer, start_within=start, listens=self._listens)
+        return reading.served(self.prepared, answered, asked)
+
+    def _listens(self) -> bool:
+        """Tell whether the candidate has made its socket; what else it may have put in that place does not count."""
+        try:
+            found = os.stat(f"{_SHARED}/{_SOCKET}", dir_fd=self.stage.root, follow_symlinks=False)
+        except OSError:
+            return False
+        return stat.S_ISSOCK(found.st_mode)
+
+    def _inprocess(self, copy: str) -> Result:
+        evaluation = self.prepared.problem.evaluation
+        limits = self._limits(min(evaluation.time_budget, evaluation.score_timeout))
+        binds = [Bind(source=copy, target=self._folder, writable=True)]
+        run = self._run(CANDIDATE, evaluation.score, limits, self._candidate_variables(), binds)
+        return reading.scored(self.prepared, run, run.seconds, who="the candidate")
 
     @property
     def _folder(self) -> str:
         return "/problem" if self.hash_seed is None else f"/problem-{self.hash_seed:x}"
+
+    def _candidate_binds(self) -> list[Bind]:
+        return [Bind(source=f"{self.stage.path}/{CANDIDATE}", target=self._folder)]
+
+    def _candidate_variables(self) -> dict[str, str]:
+        return {"AR_MUTABLE": f"{self._folder}/{self.prepared.problem.files.mutable}"}
 
     def _scorer_binds(self) -> list[Bind]:
         return [
@@ -97,15 +146,30 @@ class Evaluation:
             variables["AR_HIDDEN"] = f"{self._folder}/{files.hidden[0].rstrip('/')}"
         return variables
 
+    def _limits(self, seconds: float) -> policy.Limits:
+        return policy.limits(seconds, self.prepared.problem.resources, self.caps)
+
+    def _run(
+        self,
+        name: str,
+        command: tuple[str, ...],
+        limits: policy.Limits,
+        variables: Mapping[str, str],
+        binds: list[Bind],
+    ) -> RoomRun:
+        with self._room(name, command, limits, variables, binds) as room:
+            return room.wait()
+
     def _room(
         self,
         name: str,
         command: tuple[str, ...],
-        seconds: float,
+        limits: policy.Limits,
         variables: Mapping[str, str],
         binds: list[Bind],
-    ) -> RoomRun:
-        limits = policy.limits(seconds, self.prepared.problem.resources, self.caps)
+        *,
+        held: bool = False,
+    ) -> Room:
         own = {
             **variables,
             "AR_TIME_BUDGET": f"{self.prepared.problem.evaluation.time_budget:g}",
@@ -114,7 +178,7 @@ class Evaluation:
         if self.hash_seed is not None:
             own["PYTHONHASHSEED"] = str(self.hash_seed)
         notify = None if self.on_start is None else partial(self.on_start, name)
-        return self.machine.run(
+        return self.machine.room(
             self.stage,
             command,
             limits=limits,
@@ -122,44 +186,5 @@ class Evaluation:
             binds=tuple(binds),
             folder=self._folder,
             on_start=notify,
+            held=held,
         )
-
-    def _read(self, scorer: RoomRun, seconds: float) -> Result:
-        shown = _on_purpose(scorer.stderr) if self.prepared.hidden else scorer.stderr
-        failure = _failure(scorer, "the scorer", shown)
-        metric = self.prepared.problem.metric
-        if failure is None:
-            reading = read_score(scorer.stdout.decode(errors="replace"), metric.name, metric.low, metric.high)
-            if reading.score is not None:
-                return Result(outcome=Outcome.OK, score=reading.score, secondary=reading.secondary, seconds=seconds)
-            feedback = _feedback(shown, reading.problem)
-            failure = Result(outcome=Outcome.PROTOCOL, score=None, feedback=feedback)
-        return Result(outcome=failure.outcome, score=None, feedback=failure.feedback, seconds=seconds)
-
-
-def _failure(run: RoomRun, who: str, shown: bytes) -> Result | None:
-    """Return the result of a room that did not end well, or ``None``; ``shown`` of its stderr is passed on."""
-    if run.end is End.EXIT and run.status == 0:
-        return None
-    if run.end is End.EXIT:
-        outcome, sentence = Outcome.CRASH, f"{who} exited with status {run.status}"
-        # The kernel's limit makes an allocation fail, which most programs report and then exit as they like.
-        if any(sign in run.stderr[-2000:].decode(errors="replace") for sign in _NO_MEMORY):
-            outcome = Outcome.OUT_OF_MEMORY
-    else:
-        outcome, sentence = _OUTCOMES[run.end], f"{who} was stopped: {run.detail}"
-    return Result(outcome=outcome, score=None, feedback=_feedback(shown, sentence), seconds=run.seconds)
-
-
-def _on_purpose(stderr: bytes) -> bytes:
-    """Return the last line that begins with ``invalid:``, which a scorer wrote for the proposer to read.
-
-    Whatever else a scorer says while the hidden files are there may quote them, a traceback above all, and what a
-    proposer reads everybody reads.
-    """
-    lines = [line for line in stderr[-65536:].splitlines() if line.startswith(b"invalid:")]
-    return lines[-1][:_ON_PURPOSE_BYTES] if lines else b""
-
-
-def _feedback(stderr: bytes, sentence: str) -> str:
-    return text.feedback(f"{stderr.decode(errors='replace').rstrip()}\n{sentence}".strip())

@@ -5,17 +5,25 @@ Not here: judging what it saw (``probe``). It is sent to the room as text and im
 
 import ctypes
 import errno
+import fcntl
 import json
 import os
+import signal
 import socket
+import struct
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 _CLONE_NEWUSER = 0x10000000
+_PR_GET_SECCOMP, _PR_CAPBSET_READ, _PR_GET_NO_NEW_PRIVS = 21, 23, 39
+_CAPABILITY_VERSION = 0x20080522
 _FORKS = 300
 _MIB = 1024**2
+_BYTES = 200 * _MIB
+_PLACES = ("/", "/usr", "/etc", "/dev", "/proc", "/run", "/var/tmp", "/python", "/problem")  # noqa: S108
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def _error(action: Callable[[], object]) -> str:
@@ -34,33 +42,51 @@ def _connect(family: int, kind: int, address: object) -> None:
         made.send(b"x")
 
 
-def _unshare() -> None:
-    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWUSER):
-        raise OSError(ctypes.get_errno(), "unshare")
+def _call(name: str, *arguments: object) -> None:
+    if getattr(_LIBC, name)(*arguments) == -1:
+        raise OSError(ctypes.get_errno(), name)
 
 
-def _status() -> dict[str, str]:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+def _text(path: str) -> str:
+    """Return a file's text, or nothing where a room has no such file."""
+    try:
+        return Path(path).read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
 
 
-def look(canary: str, tcp: int, udp: int, abstract: str) -> dict[str, object]:
+def _processes() -> int:
+    return sum(path.name.isdigit() for path in Path("/proc").iterdir())
+
+
+def _capabilities() -> int:
+    """Return every capability that this process has or could get, as bits."""
+    header = ctypes.create_string_buffer(struct.pack("<II", _CAPABILITY_VERSION, 0))
+    sets = ctypes.create_string_buffer(24)
+    _call("capget", header, sets)
+    words: tuple[int, ...] = struct.unpack("<6I", sets.raw)
+    bounding = sum(1 << bit for bit in range(64) if _LIBC.prctl(_PR_CAPBSET_READ, bit, 0, 0, 0) == 1)
+    return bounding | (words[0] | words[1] | words[2]) | (words[3] | words[4] | words[5]) << 32
+
+
+def look(canaries: list[str], tcp: int, udp: int, abstract: str) -> dict[str, object]:
     """Return what a stranger's program would find: nothing of its host."""
-    status = _status()
     return {
-        "canary": _error(Path(canary).read_bytes),
-        "environment": sorted(os.environ),
-        "first_environment": Path("/proc/1/environ").read_bytes().decode(errors="replace").split("\0"),
-        "first_command": Path("/proc/1/cmdline").read_bytes().decode(errors="replace"),
-        "processes": sum(path.name.isdigit() for path in Path("/proc").iterdir()),
+        "canaries": [path for path in canaries if not _error(Path(path).read_bytes)],
+        "environment": dict(os.environ),
+        "first_environment": _text("/proc/1/environ").split("\0"),
+        "first_command": _text("/proc/1/cmdline"),
+        "processes": _processes(),
         "tcp": _error(lambda: _connect(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", tcp))),
         "udp": _error(lambda: _connect(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", udp))),
         "abstract": _error(lambda: _connect(socket.AF_UNIX, socket.SOCK_STREAM, "\0" + abstract)),
-        "writes": [f for f in ("/", "/usr", "/dev", "/etc") if not _error(Path(f, "x").touch)],
-        "unshare": _error(_unshare),
-        "capabilities": int(status["CapEff"], 16) | int(status["CapPrm"], 16) | int(status["CapBnd"], 16),
-        "no_new_privileges": status["NoNewPrivs"],
-        "seccomp": status["Seccomp"],
+        "writes": [folder for folder in _PLACES if not _error(Path(folder, "x").touch)],
+        "unshare": _error(lambda: _call("unshare", _CLONE_NEWUSER)),
+        "capabilities": _capabilities(),
+        "no_new_privileges": _LIBC.prctl(_PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0),
+        "seccomp": _LIBC.prctl(_PR_GET_SECCOMP, 0, 0, 0, 0),
+        "memfd": _error(lambda: _call("memfd_create", b"x", 0)),
+        "shared memory": _error(lambda: _call("shmget", 0, _MIB, 0o1600)),
         "descriptors": sorted(_descriptors()),
         "user": os.getuid(),
     }
@@ -98,31 +124,47 @@ def memory() -> None:
 
 
 def disk() -> int:
-    """Return how many bytes could be written to small files."""
-    written = 0
+    """Return how many bytes could be written in the end: to one file, and to many small ones in each place."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    folders = ("/tmp", "/dev/shm")  # noqa: S108 - the room's own
+    _fill(f"{folders[0]}/large", _BYTES)
+    for folder in folders:
+        for number in range(_BYTES // _MIB):
+            _fill(f"{folder}/{number}", _MIB)
+    return sum(file.stat().st_blocks * 512 for folder in folders for file in Path(folder).iterdir())
+
+
+def _fill(path: str, size: int) -> None:
     try:
-        for number in range(200):
-            with Path(f"/tmp/{number}").open("wb", buffering=0) as file:  # noqa: S108 - the room's own
-                written += file.write(bytes(_MIB))
+        with Path(path).open("wb", buffering=0) as file:
+            while size > 0:
+                size -= file.write(bytes(min(size, _MIB)))
     except OSError:
         pass
-    return written
 
 
 def linger() -> None:
-    """Leave a process behind that no longer belongs to this session, and never end."""
+    """Leave a process behind that no longer belongs to this session and holds a lock, and flood the output."""
+    reader, writer = os.pipe()
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
-            time.sleep(60)
+            with Path("/out/held").open("w") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                file.write("held")
+                file.flush()
+                os.write(writer, b".")
+                time.sleep(60)
         os._exit(0)
-    time.sleep(60)
+    os.read(reader, 1)
+    while True:
+        print("x" * _MIB, flush=True)
 
 
 if __name__ == "__main__":
     what = sys.argv[1]
     if what == "look":
-        print(json.dumps(look(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])))
+        print(json.dumps(look(**json.loads(sys.argv[2]))))
     elif what == "linger":
         linger()
     else:

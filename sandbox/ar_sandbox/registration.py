@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from ar_core.errors import PoolError
 from ar_core.manifest import ManifestError, check_files, read_manifest
 from ar_core.metric import improvement
-from ar_core.problem import MANIFEST_NAME, Kind, Noise, Problem
+from ar_core.problem import MANIFEST_NAME, Noise, Problem
 from ar_core.text import one_line
 from ar_sandbox import judging
 from ar_sandbox.cheats import Cheat, cheats
 from ar_sandbox.environment import Interpreter, satisfies
+from ar_sandbox.environment_build import CANNOT as PACKAGES_CANNOT
 from ar_sandbox.folder import load_folder
 from ar_sandbox.judging import Findings
 from ar_sandbox.report import (
@@ -56,7 +57,7 @@ def register(
 
     ``seeds(i)`` gives the seeds of run ``i``; ``clock`` is monotonic, in seconds. It takes at most max(60 s, 12
     evaluations) and never more than 150 s unless ``thorough``. Raises ``PoolError`` AR-S501 when the sandbox
-    itself fails, never for what a problem does.
+    itself fails and AR-S503 when its packages could not be fetched now, never for what a problem does.
     """
     report = Findings()
     say = on_progress or (lambda _line: None)
@@ -65,10 +66,13 @@ def register(
         return _refused(problem, report)
     evaluation = problem.evaluation
     allowed = max(_SECONDS_AT_LEAST, _EVALUATIONS * (evaluation.time_budget + evaluation.score_timeout))
-    deadline = math.inf if thorough else clock() + min(allowed, _SECONDS_AT_MOST)
     prepared = PreparedProblem.of(problem, files, with_hidden=with_hidden)
     candidate = files[problem.files.mutable]
-    with sandbox.open(prepared) as opened:
+    opened = _open(sandbox, prepared, report, say)
+    if opened is None:
+        return _refused(problem, report)
+    with opened:
+        deadline = math.inf if thorough else clock() + min(allowed, _SECONDS_AT_MOST)
         measuring = _Measuring(opened, problem, candidate, seeds, clock, deadline, report, say)
         results = measuring.baseline(max(_RUNS_AT_LEAST, runs))
         if not results:
@@ -88,13 +92,32 @@ def register(
         noise=noise,
         seconds=seconds,
         findings=tuple(report.found),
+        integrity=evaluation.kind.integrity,
         baseline_secondary=noise.secondary,
     )
 
 
+def _open(
+    sandbox: Sandbox, prepared: PreparedProblem, report: Findings, say: Callable[[str], None]
+) -> OpenProblem | None:
+    """Put the problem on a stage, with the packages that it requires; ``None`` with a finding where it cannot be."""
+    if prepared.problem.environment.requirements:
+        say("installing the packages that it requires")
+    try:
+        return sandbox.open(prepared)
+    except PoolError as error:
+        if error.code != PACKAGES_CANNOT:
+            raise
+        report.add("environment", "error", f"the packages cannot be installed: {error.detail}", error.hint)
+        return None
+
+
 def _refused(problem: Problem | None, report: Findings) -> Registration:
-    kind = problem.evaluation.kind.value if problem is not None else ""
-    return Registration(ok=False, kind=kind, baseline=None, noise=None, seconds=0.0, findings=tuple(report.found))
+    kind = problem.evaluation.kind if problem is not None else None
+    return Registration(
+        ok=False, kind=kind or "", baseline=None, noise=None, seconds=0.0, findings=tuple(report.found),
+        integrity=kind.integrity if kind is not None else "high",
+    )  # fmt: skip
 
 
 def _read(files: Mapping[str, bytes], interpreter: Interpreter, report: Findings) -> Problem | None:
@@ -110,13 +133,21 @@ def _read(files: Mapping[str, bytes], interpreter: Interpreter, report: Findings
         return None
     for found in check_files(problem, files):
         report.add("files", "error", f"{found.where}: {found.message}", found.fix)
-    kind = problem.evaluation.kind
-    if kind not in {Kind.DATA, Kind.ARTIFACT}:
-        report.add("kind", "error", f'kind = "{kind}" cannot be run yet', 'use kind = "data" or "artifact"')
+    if problem.evaluation.kind.integrity == "low":
+        _warn(problem, report)
     if problem.acceptance.noise is Noise.TIMING:
         report.add("noise", "error", 'noise = "timing" cannot be verified yet', "score something else than time")
     _check_environment(problem, interpreter, report)
     return problem
+
+
+def _warn(problem: Problem, report: Findings) -> None:
+    """Say what a low integrity means; the label stays with the problem wherever it is shown."""
+    limit = problem.acceptance.max_plausible_gain
+    held = "every gain" if limit is None else f"a gain above {limit}"
+    said = f"integrity is low: {problem.evaluation.kind.caveat}; {held} waits for a person"
+    fix = 'separate the candidate from what scores it: kind = "artifact" or "service"'
+    report.add("integrity", "warning", said, fix)
 
 
 def _check_environment(problem: Problem, interpreter: Interpreter, report: Findings) -> None:
@@ -130,9 +161,6 @@ def _check_environment(problem: Problem, interpreter: Interpreter, report: Findi
             have = ".".join(map(str, interpreter.version))
             fix = "change environment.python, or use a machine that has it"
             report.add("environment", "error", f"Python {environment.python} is asked for, here is {have}", fix)
-    if environment.requirements:
-        fix = "use the standard library only, and remove environment.requirements"
-        report.add("environment", "error", "packages for Python cannot be installed yet", fix)
     if problem.resources.gpus:
         report.add("environment", "error", "rooms have no GPU yet", "set resources.gpus = 0")
     for program in environment.system:
@@ -211,6 +239,9 @@ class _Measuring:
         gain = improvement(self.problem.metric.direction, result.score, noise.mean)
         if gain > judging.SPREADS * noise.sd:
             said = f"{cheat.name} scores {result.score!r}, better than the baseline's {noise.mean!r}"
+            if self.problem.evaluation.kind.integrity == "low":
+                self.report.add("cheat", "warning", said, "nothing can be done about it in one room; see integrity")
+                return
             fix = "let the scorer check what it reads, and exit with 1 for what is not a solution"
             self.report.add("cheat", "error", said, fix)
         elif gain >= 0:

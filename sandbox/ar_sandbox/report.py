@@ -43,6 +43,8 @@ class Registration:
     noise: NoiseReport | None
     seconds: float
     findings: tuple[Finding, ...]
+    integrity: str = "high"
+    """How far a number of this kind can be trusted: ``high`` or ``low``."""
     baseline_secondary: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -52,6 +54,7 @@ def report_to_json(report: Registration) -> dict[str, object]:
     return {
         "ok": report.ok,
         "kind": report.kind,
+        "integrity": report.integrity,
         "baseline": report.baseline,
         "noise": None
         if noise is None
@@ -74,6 +77,7 @@ def report_from_json(values: Mapping[str, object]) -> Registration:
     return Registration(
         ok=bool(values["ok"]),
         kind=str(values["kind"]),
+        integrity=str(values.get("integrity", "high")),
         baseline=cast("float | None", values["baseline"]),
         noise=None if noise is None else _noise(noise),
         seconds=cast(float, values["seconds"]),

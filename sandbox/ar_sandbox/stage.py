@@ -37,6 +37,11 @@ if [ -n "$4" ]; then
     mount --bind "$4" "$at/python"
     mount -o remount,bind,ro "$at/python"
 fi
+if [ -n "$5" ]; then
+    mkdir "$at/packages"
+    mount --bind "$5" "$at/packages"
+    mount -o remount,bind,ro "$at/packages"
+fi
 echo "ready $$"
 set +e
 while read -r verb name size inodes; do
@@ -59,14 +64,18 @@ class Stage:
     """An open stage; a context manager.
 
     ``root`` is a descriptor of its top folder, ``path`` the same folder as bubblewrap names it, ``python`` the
-    interpreter's prefix there, and ``enter`` the words that put a command on the stage (as root: also as nobody).
+    interpreter's prefix there, ``packages`` the folder of packages (or empty), and ``enter`` the words that put a
+    command on the stage (as root: also as nobody).
     """
 
-    def __init__(self, tools: Tools, interpreter: Interpreter, *, size: int, inodes: int) -> None:
+    def __init__(
+        self, tools: Tools, interpreter: Interpreter, *, size: int, inodes: int, packages: Path | None = None
+    ) -> None:
         self._as_root = os.geteuid() == 0
-        self.path = _mount_point(interpreter.prefix)
+        self.path = _mount_point(interpreter.prefix, packages)
         prefix = str(interpreter.prefix) if interpreter.prefix and self._as_root else ""
-        script = [tools.sh, "-c", _KEEPER, "sh", self.path, str(size), str(inodes), prefix]
+        bound = str(packages) if packages and self._as_root else ""
+        script = [tools.sh, "-c", _KEEPER, "sh", self.path, str(size), str(inodes), prefix, bound]
         self.root = -1
         self._talking = False
         self._keeper: subprocess.Popen[bytes] | None = None
@@ -88,15 +97,15 @@ class Stage:
             self.close()
             raise
         self.python = f"{self.path}/python" if prefix else str(interpreter.prefix or "")
+        self.packages = f"{self.path}/packages" if bound else str(packages or "")
         self.enter = self._enter(tools)
 
     def _enter(self, tools: Tools) -> list[str]:
         target = ["--target", str(self._pid), "--mount"]
         if not self._as_root:
             return [tools.nsenter, *target, "--user", "--preserve-credentials", "--"]
-        drop = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-        caps = ["--inh-caps=-all", "--bounding-set=-all", "--"]
-        return [tools.nsenter, *target, "--", tools.setpriv, *drop, *caps]
+        # Another user and group, and no further groups: who gives up being root so has no capability left either.
+        return [tools.nsenter, *target, "--setgid", str(NOBODY), "--setuid", str(NOBODY), "--"]
 
     def write(self, path: str, data: bytes) -> None:
         """Write a file of the stage, readable by every room that it is bound into; parents are made."""
@@ -125,9 +134,9 @@ class Stage:
             return file.read()
 
     @contextlib.contextmanager
-    def out(self, name: str, size: int) -> Iterator[str]:
-        """Mount an empty, sized file system for ``$AR_OUT``; yields the path for a room's bind."""
-        self._ask(f"out {name} {size} {OUT_INODES}")
+    def out(self, name: str, size: int, inodes: int = OUT_INODES) -> Iterator[str]:
+        """Mount an empty, sized file system, for ``$AR_OUT`` say; yields the path for a room's bind."""
+        self._ask(f"out {name} {size} {inodes}")
         try:
             yield f"{self.path}/{name}"
         except BaseException:
@@ -201,13 +210,13 @@ def _below(tools: Tools, *, as_root: bool) -> list[str]:
     ]  # fmt: skip
 
 
-def _mount_point(prefix: Path | None) -> str:
+def _mount_point(*needed: Path | None) -> str:
     """Return a folder that every user may enter and that hides nothing a room needs."""
     for name in _MOUNT_POINTS:
         folder = Path(name)
         if folder.is_symlink() or not folder.is_dir() or not folder.stat().st_mode & stat.S_IXOTH:
             continue
-        if prefix is None or not prefix.is_relative_to(folder):
+        if not any(path is not None and path.is_relative_to(folder) for path in needed):
             return name
     raise PoolError(
         "AR-S500",

@@ -1,24 +1,28 @@
 """One run of one room: start, watch time, memory and output, kill, reap, and say how it ended.
 
-Not here: what the room is for and what its output means (``rooms``).
+Not here: what the room is for and what its output means (``rooms``), and two rooms at once (``together``).
 """
 
 import contextlib
 import json
+import math
 import os
 import selectors
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ar_core.errors import PoolError
+from ar_core.quantities import format_size
 from ar_sandbox.bwrap import RoomPlan, Tools, arguments, inner_command
+from ar_sandbox.memory_cap import MemoryCap, RoomCap, Watched
 from ar_sandbox.stage import Stage
 from ar_sandbox.watcher import MemoryWatcher
 
@@ -26,7 +30,8 @@ KEPT_OUTPUT = 256 * 1024
 """Bytes of each stream that are kept: the last ones."""
 _SETUP_PATIENCE = 15.0
 _DEATH_PATIENCE = 5.0
-_TICK = 0.05
+TICK = 0.05
+"""Seconds between two looks at a room's limits."""
 _CHUNK = 65536
 _OF_THE_ROOM = ("words in", "filter in", "info out", "stdout out", "stderr out", "link out")
 """Our copies of the descriptors that a room has."""
@@ -41,6 +46,8 @@ class End(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     LIMIT = "limit"
     INFRASTRUCTURE = "infrastructure"
+    STOPPED = "stopped"
+    """By us, because it was not needed any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +83,9 @@ class _Tail:
 class Room:
     """A started room; a context manager that leaves no process behind, whatever is raised inside.
 
-    The thread that enters it must outlive it: bubblewrap's ``--die-with-parent`` follows that thread.
+    The thread that enters it must outlive it: bubblewrap's ``--die-with-parent`` follows that thread. ``wait`` does
+    all that one room needs. Rooms that run at once are stepped in turn, ``fileno`` saying when a step has something
+    to do; with ``held`` the command begins only after ``release``.
     """
 
     def __init__(
@@ -86,9 +95,18 @@ class Room:
         plan: RoomPlan,
         seccomp: bytes,
         on_start: Callable[[], None] | None = None,
+        *,
+        held: bool = False,
+        memory_cap: MemoryCap | None = None,
     ) -> None:
+        self._memory_cap = memory_cap or Watched()
+        self._cap: RoomCap | None = None
         self._tools, self._stage, self._plan, self._seccomp = tools, stage, plan, seccomp
         self._on_start = on_start
+        self._held = held
+        self._made = False
+        self._ended: tuple[End, str] | None = None
+        self._begun = self._stopped = 0.0
         self._open: dict[str, int] = {}
         self._monitor: subprocess.Popen[bytes] | None = None
         self._init: tuple[int, int] | None = None
@@ -126,12 +144,16 @@ class Room:
         for name in ("info", "link", "stdout", "stderr"):
             self._waiting.register(self._open[name], selectors.EVENT_READ, name)
         bwrap = [self._tools.bwrap, "--args", str(words_in), "--", *inner_command(self._plan)]
+        with _said_to_be_ours():
+            self._cap = self._memory_cap.room(self._plan.limits)
         self._monitor = subprocess.Popen(
-            [*self._stage.enter, *bwrap],
+            [*self._cap.words, *self._stage.enter, *bwrap],
             stdin=self._open["link out"], stdout=out, stderr=err, pass_fds=(words_in, filter_in, info),
-            env={}, close_fds=True, start_new_session=True, cwd="/",
+            env=dict(self._cap.variables), close_fds=True, start_new_session=True, cwd="/",
         )  # fmt: skip
         self._close(*_OF_THE_ROOM)
+        with _said_to_be_ours():
+            self._cap.take(self._monitor.pid)
         # Only now the flags: had we been interrupted before, bubblewrap would have been left without any file
         # system to run the command in, and ended.
         _write(filter_out, self._seccomp)
@@ -139,12 +161,45 @@ class Room:
         self._close("filter out", "words out")
         self._open["monitor"] = os.pidfd_open(self._monitor.pid)
         self._waiting.register(self._open["monitor"], selectors.EVENT_READ, "monitor")
+        self._begun = time.monotonic()
+
+    @property
+    def started(self) -> float | None:
+        """When the command began, on the monotonic clock; ``None`` before."""
+        return self._started
+
+    @property
+    def end(self) -> End | None:
+        """How the room has ended, as far as ``step`` has seen."""
+        return None if self._ended is None else self._ended[0]
+
+    def fileno(self) -> int:
+        """Return the descriptor that is readable when a step has something to do."""
+        return self._waiting.fileno()
 
     def wait(self) -> RoomRun:
         """Watch until the command has ended or breaks a limit; the room is dead when this returns."""
-        begun = time.monotonic()
-        end, detail = self._watch(begun)
-        stopped = time.monotonic()
+        while not self.step(TICK):
+            pass
+        return self.conclude()
+
+    def stop(self, end: End, detail: str) -> None:
+        """Decide how a room ends that has not ended by itself; ``conclude`` then kills it."""
+        if self._ended is None:
+            self._ended, self._stopped = (end, detail), time.monotonic()
+
+    def release(self) -> None:
+        """Let the command of a held room begin as soon as the room is made."""
+        self._held = False
+        self._begun = time.monotonic()
+        if self._made and self._started is None:
+            self._begin()
+
+    def conclude(self) -> RoomRun:
+        """Kill what is left of a room that has ended, and say what it did; nothing of it is alive after."""
+        if self._ended is None:
+            raise ValueError("the room has not ended")
+        end, detail = self._ended
         left_over = self._kill()
         self._drain()
         status = self._monitor.returncode if self._monitor is not None else None
@@ -154,6 +209,8 @@ class Room:
             end, detail = End.INFRASTRUCTURE, "a process of the room would not die"
         elif self._started is None and end is End.EXIT:
             end, detail = End.INFRASTRUCTURE, "the room could not be made"
+        elif end is End.EXIT and self._ran_out():
+            end, detail = End.OUT_OF_MEMORY, f"more than {format_size(self._plan.limits.memory)} of memory"
         elif end is End.EXIT and status == _CPU_SIGNAL_STATUS:
             end, detail = End.TIMEOUT, f"more than {self._plan.limits.cpu_seconds} s of processor time"
         return RoomRun(
@@ -161,27 +218,42 @@ class Room:
             status=status if end is End.EXIT else None,
             stdout=self._out.bytes(),
             stderr=self._err.bytes(),
-            seconds=stopped - self._started if self._started is not None else 0.0,
+            seconds=self._stopped - self._started if self._started is not None else 0.0,
             detail=detail,
         )
 
-    def _watch(self, begun: float) -> tuple[End, str]:
+    def _ran_out(self) -> bool:
+        """Tell whether the kernel ended the room for its memory: bubblewrap too, which nothing in a room can kill."""
+        killed = self._monitor is not None and self._monitor.returncode == -signal.SIGKILL
+        return killed and self._cap is not None and self._cap.ran_out()
+
+    def step(self, patience: float) -> bool:
+        """Wait up to ``patience`` seconds for something to do, do it, and tell whether the room has ended."""
+        if self._ended is None:
+            found = self._look(patience)
+            if found is not None:
+                self.stop(*found)
+        return self._ended is not None
+
+    def _look(self, patience: float) -> tuple[End, str] | None:
         limits = self._plan.limits
-        while True:
-            now = time.monotonic()
-            setup = self._started is None
-            deadline = begun + _SETUP_PATIENCE if self._started is None else self._started + limits.seconds
-            if now >= deadline and setup:
-                return End.INFRASTRUCTURE, "the room did not start"
+        now = time.monotonic()
+        if self._started is not None:
+            deadline = self._started + limits.seconds
             if now >= deadline:
                 return End.TIMEOUT, f"more than {limits.seconds:g} s"
-            if "monitor" in self._turn(min(_TICK, deadline - now)):
-                return End.EXIT, ""
-            if self._out.total + self._err.total > limits.output:
-                return End.LIMIT, f"more than {limits.output >> 20} MiB of output"
-            broken = self._watcher.broken(time.monotonic()) if self._watcher is not None else None
-            if broken is not None:
-                return (End.OUT_OF_MEMORY if broken.memory else End.LIMIT), broken.detail
+        else:
+            deadline = math.inf if self._made and self._held else self._begun + _SETUP_PATIENCE
+            if now >= deadline:
+                return End.INFRASTRUCTURE, "the room did not start"
+        if "monitor" in self._turn(min(patience, deadline - now)):
+            return End.EXIT, ""
+        if self._out.total + self._err.total > limits.output:
+            return End.LIMIT, f"more than {limits.output >> 20} MiB of output"
+        broken = self._watcher.broken(time.monotonic()) if self._watcher is not None else None
+        if broken is not None:
+            return (End.OUT_OF_MEMORY if broken.memory else End.LIMIT), broken.detail
+        return None
 
     def _turn(self, timeout: float) -> set[str]:
         """Wait for something to read and read it; return the names that were ready."""
@@ -193,7 +265,9 @@ class Room:
                 continue
             data = _read(key.fd)
             if name == "link" and data:
-                self._release()
+                self._made = True
+                if not self._held:
+                    self._begin()
             elif name == "stdout":
                 self._out.add(data)
             elif name == "stderr":
@@ -204,7 +278,7 @@ class Room:
                 self._close(name)
         return ready
 
-    def _release(self) -> None:
+    def _begin(self) -> None:
         """Let the made room become its command, holding on to its first process, with whose death all others die.
 
         Bubblewrap itself ends when that process says that the command has ended, which is before it is dead.
@@ -216,7 +290,8 @@ class Room:
             return
         _write(self._open["link"], b"go\n")
         self._started = time.monotonic()
-        self._watcher = MemoryWatcher(self._init[0], self._plan.limits, self._started)
+        watched = self._plan.limits if self._cap is None else self._cap.watched
+        self._watcher = MemoryWatcher(self._init[0], watched, self._started)
         if self._on_start is not None:
             self._on_start()
 
@@ -242,6 +317,8 @@ class Room:
         if self._init is not None:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._init[1], signal.SIGKILL)
+        if self._cap is not None:
+            self._cap.kill()
         try:
             self._monitor.wait(timeout=_DEATH_PATIENCE)
         except subprocess.TimeoutExpired:
@@ -282,8 +359,19 @@ class Room:
                 self._init = None
             if self._watcher is not None:
                 self._watcher.close()
+            if self._cap is not None:
+                self._cap.close()
             self._close(*self._open)
             self._waiting.close()
+
+
+@contextlib.contextmanager
+def _said_to_be_ours() -> Iterator[None]:
+    """Have what the kernel says about a memory cap count as a failure of the sandbox."""
+    try:
+        yield
+    except OSError as error:
+        raise PoolError("AR-S501", f"the room's memory cap could not be set: {error.strerror}") from None
 
 
 def _write(fd: int, data: bytes) -> None:

@@ -26,19 +26,27 @@ class Broken:
 class MemoryWatcher:
     """Looks at most every 50 ms, through the room's own ``/proc``, which lists exactly its processes.
 
-    Resident sizes are cheap but count shared pages once per process, so only when their sum is over the limit are
-    the proportional sizes asked for.
+    A room that has none is looked at through ours, from its first process down: a process whose parent has ended is
+    that one's child. Resident sizes are cheap but count shared pages once per process, so only when their sum is over
+    the limit are the proportional sizes asked for.
     """
 
     def __init__(self, init: int, limits: Limits, now: float) -> None:
         self._limits = limits
         self._next = now
+        self._init = str(init)
         self._proc = -1
+        self._listed = True
         self._scratch: list[int] = []
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
         # The room may be dead already; then there is nothing to watch.
         with contextlib.suppress(OSError):
             self._proc = os.open(f"/proc/{init}/root/proc", flags)
+            self._listed = "1" in os.listdir(self._proc)  # noqa: PTH208 - a descriptor has no Path
+            if not self._listed:
+                os.close(self._proc)
+                self._proc = -1
+                self._proc = os.open("/proc", flags)
             for folder in ("tmp", "dev/shm"):
                 self._scratch.append(os.open(f"/proc/{init}/root/{folder}", flags))
 
@@ -63,11 +71,20 @@ class MemoryWatcher:
 
     def _sum(self, measure: Callable[[int, str], int]) -> int:
         total = 0
-        for name in os.listdir(self._proc):  # noqa: PTH208 - a descriptor has no Path
-            if name.isdigit():
-                with contextlib.suppress(OSError):
-                    total += measure(self._proc, name)
+        for name in self._processes():
+            with contextlib.suppress(OSError):
+                total += measure(self._proc, name)
         return total
+
+    def _processes(self) -> list[str]:
+        if self._listed:
+            return [n for n in os.listdir(self._proc) if n.isdigit()]  # noqa: PTH208 - a descriptor has no Path
+        found = [self._init]
+        for pid in found:  # grows on the way
+            with contextlib.suppress(OSError):
+                for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - many times a second
+                    found += _read(self._proc, f"{pid}/task/{task}/children").decode().split()
+        return found
 
     def close(self) -> None:
         """Let go of the room's file systems."""

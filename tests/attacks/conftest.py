@@ -268,3 +268,13 @@ def ada(site: Site) -> Member:
 def eve(site: Site) -> Member:
     """A contributor who cheats."""
     return site.join("eve")
+
+
+@pytest.fixture
+def record_attack(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Note what came of one attack, for the table that ``make attacks`` prints (``table.py`` has the fields)."""
+
+    def record(**fields: Any) -> None:
+        request.node.user_properties.append(("attack", fields))
+
+    return record

@@ -158,13 +158,19 @@ def test_row_53_only_what_is_named_can_be_set(eve: Any, sums: str) -> None:
 def test_row_55_who_guesses_is_stopped_and_who_is_known_is_not(site: Any, ada: Any) -> None:
     """The last test of this module: it uses up what this address may do without a session."""
     key = PrivateKey(raw=secrets.token_bytes(KEY_BYTES)).public.raw
-    answers = [site.wire.call("Join", secret=secrets.token_hex(16), public_key=key) for _ in range(121)]
-    assert answers[-1].status is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert float(answers[-1].retry_after) > 0
-    codes = set()
-    for _ in range(7):
+    # What may be guessed is counted by the minute, and one may end in between: twice as many, then, and one.
+    for _ in range(2 * 120 + 1):
+        answer = site.wire.call("Join", secret=secrets.token_hex(16), public_key=key)
+        if answer.status is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            break
+    assert answer.status is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert float(answer.retry_after) > 0
+    codes: set[grpc.StatusCode] = set()
+    for _ in range(13):
         calls = [site.wire.begin("WhoAmI", session=secrets.token_hex(16)) for _ in range(100)]
         codes |= {call.exception().code() for call in calls}
+        if grpc.StatusCode.RESOURCE_EXHAUSTED in codes:
+            break
     assert codes == {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.RESOURCE_EXHAUSTED}
     assert ada.call("WhoAmI").ok
     assert len(site.redis.keys("ar:challenge:*")) < 200

@@ -1,6 +1,7 @@
 """Rows 25 to 41 of the threats: somebody who proposes, against the coordinator; each test is named by its row."""
 
 import json
+import queue
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,9 +12,11 @@ import httpx
 import pytest
 
 from ar_coordinator.evidence import parse_trailers
-from ar_core.candidate import sha256
+from ar_core.candidate import content_hash, sha256
 from ar_core.lifecycle import ExperimentState, Reason
-from ar_proto.v1 import problem_pb2
+from ar_core.signing import REPORT_DOMAIN, sign
+from ar_core.wire import experiment_from_wire
+from ar_proto.v1 import enrolment_pb2, problem_pb2, work_pb2, work_pb2_grpc
 
 CANARY = "hidden-canary-7f3a"
 
@@ -138,8 +141,15 @@ def test_row_33_a_stale_base_is_measured_against_the_best_of_today(
 ) -> None:
     card = ada.opened(folder("stale"))
     assert ada.proposed(card.name, numbers(30, 30)).state is ExperimentState.ACCEPTED
-    late = eve.proposed(card.name, numbers(20, 20), parent=card.head)
+    late = eve.proposed(card.name, numbers(1, 1.5), parent=card.head)
     assert (late.state, late.reason, late.incumbent) == (ExperimentState.REJECTED, Reason.NO_IMPROVEMENT, 60.0)
+    # Better than what it was built on and worse than today's best: at most its change counts, made on today's best.
+    again = eve.proposed(card.name, numbers(20, 20), parent=card.head)
+    if again.state is ExperimentState.ACCEPTED:
+        assert (again.reason, again.incumbent) == (Reason.REBASED, 60.0)
+        assert again.verified is not None
+        assert again.verified > 60.0
+    assert ada.problem(card.name).best == max(60.0, again.verified or 0.0)
 
 
 def test_row_34_plausible_junk_is_limited_leaves_nothing_behind_and_keeps_nobody_waiting(
@@ -233,3 +243,34 @@ def test_row_41_a_note_cannot_forge_a_commit(
     assert message.count("Contributor: ") == 2, "once in the subject as words, once as the trailer"
     assert "\x1b" not in message
     assert "\u202e" not in message
+
+
+def test_row_36_what_a_machine_says_of_itself_moves_no_verdict(
+    site: Any, ada: Any, folder: Callable[..., dict[str, bytes]]
+) -> None:
+    """A machine of grade A with a million cores claims 1e9: the pool measures both sides on its own machine."""
+    name = ada.opened(folder("boasts")).name
+    machine = site.join(role=enrolment_pb2.ROLE_WORKER)
+    say: queue.Queue[work_pb2.WorkRequest | None] = queue.Queue()
+    limits = work_pb2.MachineLimits(cpus=10**6, memory=2**60, gpus=1000, programs=["verifier"])
+    hello = work_pb2.Hello(
+        machine="the pool's own verifier", slots=1, agents=["tuner"], protocol_min=1, protocol_max=1,
+        sandbox_grade="A", limits=limits, problems=[name],
+    )  # fmt: skip
+    metadata = (("authorization", f"Bearer {machine.session}"),)
+    say.put(work_pb2.WorkRequest(hello=hello))
+    say.put(work_pb2.WorkRequest(want=work_pb2.Want(slots=1)))
+    call = work_pb2_grpc.WorkServiceStub(site.wire._channel).Work(iter(say.get, None), metadata=metadata, timeout=60)
+    lease = next(response.task.lease for response in call if response.WhichOneof("message") == "task")
+    claim = work_pb2.ReportedExperiment(
+        content_hash=content_hash(numbers(0, 1)), content=numbers(0, 1), score=1e9, parent_score=3.0
+    )
+    report = work_pb2.Report(lease=lease, sequence=1, experiments=[claim], last=True)
+    report.signature = sign(machine.key, REPORT_DOMAIN, report.SerializeToString(deterministic=True))
+    say.put(work_pb2.WorkRequest(report=report))
+    told = next(response.verdict.experiment for response in call if response.WhichOneof("message") == "verdict")
+    call.cancel()
+    say.put(None)
+    x = experiment_from_wire(told)
+    assert (x.state, x.reason, x.verified) == (ExperimentState.REJECTED, Reason.NO_IMPROVEMENT, 1.0)
+    assert ada.problem(name).best == 3.0

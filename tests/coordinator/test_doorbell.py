@@ -1,7 +1,10 @@
 """Bells carry identifiers only, and whatever else lies in the queue is not executed (attack 52)."""
 
 import json
+import logging
+import os
 import pickle
+import signal
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -151,3 +154,47 @@ def test_a_function_that_fails_does_not_end_the_worker(
     poison(connection, json.dumps([LOOK_AT_EXPERIMENT, None, ["too", "many"], {"and": "named"}]).encode())
     assert (LOOK_AROUND,) in answered(REFEREE_QUEUE)
     assert ListedJob.listed, "the list of this process decides, whatever the queue says"
+
+
+@pytest.fixture
+def own_signals() -> Iterator[None]:
+    """Give pytest its signals back: RQ takes them."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("own_signals")
+def test_a_signal_between_the_bell_and_the_work_ends_in_good_order(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A verifier leaves amid its work; amid what RQ writes down before, that would look like a breakdown."""
+    prepare = Bellboy.prepare_execution
+
+    def prepared(self: Bellboy, job: Any) -> Any:
+        execution = prepare(self, job)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return execution
+
+    monkeypatch.setattr(Bellboy, "prepare_execution", prepared)
+    Doorbell(connection).run_order("b-1", 30)
+    heard: list[str] = []
+    module.answer(connection, VERIFY_QUEUE, "verifier", {RUN_ORDER: heard.append}, leaves_at_once=True)
+    assert heard == []
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+@pytest.mark.usefixtures("own_signals")
+def test_a_signal_amid_the_work_interrupts_it(connection: Connection, caplog: pytest.LogCaptureFixture) -> None:
+    heard: list[str] = []
+
+    def work(batch: str) -> None:
+        heard.append(batch)
+        os.kill(os.getpid(), signal.SIGTERM)
+        heard.append("never")
+
+    Doorbell(connection).run_order("b-1", 30)
+    module.answer(connection, VERIFY_QUEUE, "verifier", {RUN_ORDER: work}, leaves_at_once=True)
+    assert heard == ["b-1"]
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []

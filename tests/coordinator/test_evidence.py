@@ -143,6 +143,15 @@ def test_round_trip_whatever_strangers_write(evidence: Evidence, note: str) -> N
     assert not set("\u202e\u2066\u200f") & set(message)
 
 
+@pytest.mark.parametrize("stated", [EVIDENCE, PUBLICATION])
+def test_a_low_integrity_is_stated_and_a_high_one_goes_without_saying(stated: Evidence | Publication) -> None:
+    assert "Integrity" not in parse_trailers(stated.to_message("note").decode())
+    low = replace(stated, integrity="low")
+    trailers = parse_trailers(low.to_message("note").decode())
+    assert trailers["Integrity"] == "low"
+    assert type(stated).from_trailers(trailers) == low
+
+
 @given(scores)
 def test_a_score_begins_with_its_plain_number(score: Score) -> None:
     assert repr(score.value) == str(score).split(" ")[0]
@@ -210,6 +219,7 @@ def test_numbers_are_finite(value: float) -> None:
         {"parent_experiment": "a b"},
         {"seeds": ("a b",)},
         {"seeds": ("",)},
+        {"integrity": "medium"},
     ],
 )
 def test_our_own_fields_have_one_form(change: dict[str, object]) -> None:

@@ -1,5 +1,6 @@
 """From measured pairs to a judgement: who failed, who won, which guard broke, what waits for a person."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -191,6 +192,15 @@ def test_a_score_beyond_the_best_known_value_waits_for_a_person(score: float, mi
     lower = problem(direction=Direction.MINIMIZE, best=BestKnown(value=-2.635983, decimals=6),
                     min_gain=MinGain(value=min_gain))  # fmt: skip
     assert (implausible(lower, published(-score, -2.0)) is not None) is held
+
+
+def test_where_a_number_can_be_forged_every_gain_waits_unless_its_publisher_says_how_much() -> None:
+    forged = replace(problem(), evaluation=replace(problem().evaluation, kind=Kind.INPROCESS))
+    for gain in (1e-9, 1.0, 1e300):
+        assert "waits for a person" in (implausible(forged, published(1.0 + gain, 1.0)) or "")
+    limited = replace(forged, acceptance=Acceptance(max_plausible_gain=MinGain(value=0.5)))
+    assert implausible(limited, published(1.5, 1.0)) is None
+    assert "above what this problem calls plausible" in (implausible(limited, published(1.6, 1.0)) or "")
 
 
 def test_without_limits_everything_is_plausible() -> None:

@@ -183,6 +183,26 @@ def test_a_kind_with_one_room_has_one_command(kind: str) -> None:
     assert "evaluation.run" in findings(evaluation__kind=kind, evaluation__run=["./a"])
 
 
+def test_nothing_is_kept_from_a_candidate_in_the_only_room() -> None:
+    assert set(findings(evaluation__kind="inprocess", files__hidden=["hidden/"])) == {"files.hidden"}
+    found = findings(evaluation__kind="inprocess", acceptance={"simpler": True})
+    assert set(found) == {"acceptance.simpler"}
+    assert read(acceptance={"simpler": True}).acceptance.simpler
+
+
+@pytest.mark.parametrize("kind", ["data", "artifact", "service", "inprocess"])
+def test_without_a_plausible_gain_only_what_can_be_forged_needs_a_person(kind: str) -> None:
+    run = {"evaluation__run": ["./a"]} if kind in {"artifact", "service"} else {}
+    forged = kind == "inprocess"
+    problem = read(evaluation__kind=kind, **run)
+    assert problem.plausible_gain == (MinGain(value=0.0) if forged else None)
+    assert (problem.evaluation.kind.integrity, bool(problem.evaluation.kind.caveat)) == (
+        ("low", True) if forged else ("high", False)
+    )
+    limited = read(evaluation__kind=kind, acceptance={"max_plausible_gain": "5%"}, **run)
+    assert limited.plausible_gain == MinGain(value=0.05, relative=True)
+
+
 def test_everything_wrong_is_reported_at_once() -> None:
     found = findings(name=None, metric__direction="sideways", resources={"cpus": 0}, nonsense=1)
     assert set(found) == {"name", "metric.direction", "resources.cpus", "nonsense"}

@@ -3,18 +3,24 @@
 import contextlib
 import importlib
 import json
+import os
 import re
 import secrets
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import grpc
+import psutil
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
@@ -22,6 +28,9 @@ from google.protobuf.message_factory import GetMessageClass
 from ar_client.address import parse_address
 from ar_client.channel import open_channel
 from ar_client.identity import Home
+from ar_coordinator.data_directory import DataDirectory
+from ar_coordinator.embedded_redis import EmbeddedRedis
+from ar_coordinator.store import Store, open_store
 from ar_core.signing import KEY_BYTES, SESSION_DOMAIN, PrivateKey, private_key_from_text, sign
 from ar_core.tokens import parse_token
 from ar_proto.v1 import administration_pb2, catalogue_pb2, enrolment_pb2, publishing_pb2, work_pb2
@@ -34,6 +43,7 @@ METHODS: dict[str, MethodDescriptor] = {
     for method in service.methods
 }
 """Every method of every service, by the path it is called with."""
+_EVENT_SECONDS = 150.0
 
 
 @dataclass(frozen=True)
@@ -231,3 +241,121 @@ def until() -> Callable[..., Any]:
         return found
 
     return wait
+
+
+class Volunteer:
+    """``ar-worker --json`` in a session of its own, as in a terminal; what it says is read as it comes."""
+
+    again: Callable[..., "Volunteer"]
+    """Run another command in the same home."""
+
+    def __init__(self, home: Path, *arguments: str) -> None:
+        self.home = home
+        self.events: list[dict[str, Any]] = []
+        self._errors = home.with_suffix(".err").open("w+")
+        code = "from ar_worker.main import main; main()"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code, *arguments, "--json"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=self._errors, text=True, start_new_session=True,
+            env={**os.environ, "NO_COLOR": "1", "AR_HOME": str(home), "AR_DEBUG": "1"},
+        )  # fmt: skip
+        self._news = threading.Condition()
+        self._ended = False
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            with self._news:
+                self.events.append(json.loads(line))
+                self._news.notify_all()
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
+
+    def until(self, name: str, wanted: Callable[[dict[str, Any]], Any] = lambda _: True, *, after: int = 0) -> int:
+        """Wait for an event of this name among those ``after`` so many; return how many there are up to it."""
+
+        def find() -> int | None:
+            found = (n for n, e in enumerate(self.events[after:], after + 1) if e["event"] == name and wanted(e))
+            return next(found, None)
+
+        with self._news:
+            self._news.wait_for(lambda: find() is not None or self._ended, _EVENT_SECONDS)
+            found = find()
+        assert found is not None, f"no {name}: {self.events[-20:]}\n{self.errors()}"
+        return found
+
+    def all(self, name: str) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["event"] == name]
+
+    def errors(self) -> str:
+        return Path(self._errors.name).read_text()
+
+    def family(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def until_a_scorer_runs(self) -> list[psutil.Process]:
+        """Wait until a scorer is at work; return every process of this machine."""
+        while not any("score.py" in word for process in self.family() for word in _words(process)):
+            assert self.process.poll() is None, self.errors()
+            threading.Event().wait(0.02)
+        return self.family()
+
+    def end(self, number: signal.Signals | None = None) -> int:
+        """Send a signal to it alone, wait until it has ended, and return its exit code."""
+        if number is not None:
+            self.process.send_signal(number)
+        code = self.process.wait(timeout=_EVENT_SECONDS)
+        self._reader.join(_EVENT_SECONDS)
+        return code
+
+    def clear_away(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.end()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self._errors.close()
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+@pytest.fixture
+def join(tmp_path: Path) -> Iterator[Callable[..., Volunteer]]:
+    """Let somebody join a pool with one slot; they end with the test."""
+    with ExitStack() as stack:
+
+        def begin(home: Path, *words: str) -> Volunteer:
+            volunteer = Volunteer(home, *words)
+            volunteer.again = partial(begin, home)
+            stack.callback(volunteer.clear_away)
+            return volunteer
+
+        def start(pool: Any, name: str, *options: str) -> Volunteer:
+            words = ("join", pool.grpc, "--token", pool.token("worker"), "--name", name, "--slots", "1")
+            return begin(tmp_path / name, *words, *options)
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def records() -> Callable[[Any], contextlib.AbstractContextManager[Store]]:
+    """Look into the Redis of a running pool."""
+
+    @contextmanager
+    def look(pool: Any) -> Iterator[Store]:
+        directory = DataDirectory(pool.directory)
+        store = open_store(EmbeddedRedis(directory.redis).url, directory.blobs)
+        try:
+            yield store
+        finally:
+            store.connection.close()
+
+    return look

@@ -53,8 +53,10 @@ def propose(running: Any, problem: str, contents: list[bytes]) -> list[str]:
 
 
 def read(running: Any, ids: list[str]) -> list[Experiment]:
+    """Read what was proposed, in few calls: a pool answers 1200 a minute, then none until the minute is over."""
     with connect(running) as client:
-        return [client.experiment(i) for i in ids]
+        found = {x.id: x for problem in (PROBLEM, NOISY) for x in client.experiments(problem)}
+    return [found[i] for i in ids]
 
 
 def wait_for(condition: Callable[[], Any]) -> Any:

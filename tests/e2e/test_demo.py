@@ -1,8 +1,14 @@
 """The demo: a whole pool with volunteers, and every number it prints recomputed from git alone."""
 
+import fcntl
 import os
 import re
+import signal
+import struct
 import subprocess
+import sys
+import termios
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,3 +65,55 @@ def test_volunteers_improve_both_problems(command: Callable[..., Any], tmp_path:
     assert {row[1] for row in table} == {"ada", "grace"}
     left = [process for process in psutil.Process().children(recursive=True) if process not in before]
     assert left == []
+
+
+@pytest.mark.alone
+@pytest.mark.timeout(300)
+def test_on_a_terminal_it_shows_a_panel_and_its_report_below_after_one_ctrl_c(tmp_path: Path) -> None:
+    master, slave = os.openpty()
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+    code = "from ar_coordinator.main import main; main()"
+    environment = {**os.environ, "AR_HOME": str(tmp_path), "TERM": "xterm", "LC_ALL": "C.UTF-8"}
+    environment.pop("NO_COLOR", None)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "demo", "--for", "200s"], stdin=slave, stdout=subprocess.PIPE, stderr=slave,
+        env=environment, start_new_session=True,
+    )  # fmt: skip
+    os.close(slave)
+    alarm = threading.Timer(280, process.kill)
+    alarm.start()
+    shown = b""
+    asked = False
+    try:
+        while data := _read(master):
+            shown += data
+            # The panel says that something was accepted, and who tries how often.
+            if not asked and re.search(rb"[1-9]\d* accepted of \d+ tried.*ada +\d+ tried, [\d.]+/", shown, re.DOTALL):
+                asked = True
+                process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+    finally:
+        alarm.cancel()
+        os.close(master)
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+    text = shown.decode()
+    assert asked, text[-4000:]
+    assert process.returncode == 0, text[-4000:]
+    assert "╭─" in text
+    last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text[text.rindex("╭─") :])
+    assert re.search(r"│ zlib-dictionary +\d+ accepted of \d+ tried │", last)
+    assert " over ─╮" in last.replace("\r\n", "\n").splitlines()[0]
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l"), "the cursor is there again"
+    assert b"\x1b" not in out
+    told = {match["name"] for match in map(LINE.match, out.decode().splitlines()) if match}
+    assert told == set(DECIMALS), "the report is the one without a terminal"
+
+
+def _read(descriptor: int) -> bytes:
+    """Return what is there next, nothing where every program that had the terminal has ended."""
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:
+        return b""

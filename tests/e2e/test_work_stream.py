@@ -41,7 +41,8 @@ class Stream:
     def _listen(self) -> None:
         try:
             for response in self._call:
-                self._heard.put(response)
+                for said in (response, *response.more):
+                    self._heard.put(said)
             self._heard.put(None)
         except grpc.RpcError as error:
             self._heard.put(error)
@@ -89,11 +90,15 @@ class Stream:
         task: work_pb2.Task = self.hear("task")
         return task
 
-    def report(self, lease: work_pb2.LeaseName, sequence: int, *experiments: Any, **more: Any) -> work_pb2.Report:
-        """Sign and send a report; return it, to be sent again."""
+    def signed(self, lease: work_pb2.LeaseName, sequence: int, *experiments: Any, **more: Any) -> work_pb2.Report:
         report = work_pb2.Report(lease=lease, sequence=sequence, experiments=experiments, **more)
         payload = report.SerializeToString(deterministic=True)
         report.signature = sign(self.machine.member.key, REPORT_DOMAIN, payload)
+        return report
+
+    def report(self, lease: work_pb2.LeaseName, sequence: int, *experiments: Any, **more: Any) -> work_pb2.Report:
+        """Sign and send a report; return it, to be sent again."""
+        report = self.signed(lease, sequence, *experiments, **more)
         self.say(report=report)
         return report
 
@@ -253,7 +258,8 @@ def test_a_lease_its_files_and_its_reports(
     def told_what_was_tried() -> bool:
         stream.say(release=work_pb2.Release(lease=again.lease))
         again.CopyFrom(stream.task())
-        return set(again.tried) == {f"{1:064x}", f"{2:064x}"}
+        hashes = again.tried_hashes.hex()
+        return {hashes[at : at + 64] for at in range(0, len(hashes), 64)} == {f"{1:064x}", f"{2:064x}"}
 
     until(told_what_was_tried)
 
@@ -298,6 +304,29 @@ def test_claims_of_one_lease_replace_each_other(stream: Stream, pool: Any, ada: 
     assert verdicts[early].state == experiment_pb2.EXPERIMENT_STATE_WITHDRAWN
     assert "replaced by a better one of the same lease" in verdicts[early].explanation
     assert verdicts[late].state == experiment_pb2.EXPERIMENT_STATE_ACCEPTED
+
+
+@pytest.mark.parametrize("decision", [(), ("--refuse", "--reason", "copied")])
+def test_a_claim_that_waits_for_a_person_has_two_verdicts(
+    pool: Any, ada: Any, machine: Machine, make_problem: Callable[..., Path], decision: tuple[str, ...]
+) -> None:
+    name = "sum-refused" if decision else "sum-released"
+    ada.publish(make_problem(PROBLEM, name, max_plausible_gain='"50%"'))
+    stream = machine.open()
+    stream.hello(problems=[name])
+    stream.report(stream.task().lease, 1, claim(9, 9))
+    (claimed,) = stream.receipt().ids
+    verdict = stream.hear("verdict").experiment
+    assert (verdict.id, verdict.state) == (claimed, experiment_pb2.EXPERIMENT_STATE_HELD)
+    done = pool.coordinator("experiments", "release", claimed, *decision, "--json")
+    assert done.code == 0, done
+    verdict = stream.hear("verdict").experiment
+    expected = "REJECTED" if decision else "ACCEPTED"
+    assert (verdict.id, verdict.state) == (
+        claimed,
+        experiment_pb2.ExperimentState.Value(f"EXPERIMENT_STATE_{expected}"),
+    )
+    ada.pool("withdraw", name, "--yes")
 
 
 def test_a_file_that_was_there_before(stream: Stream, ada: Any, problem: str, write: Callable[..., Path]) -> None:
@@ -378,9 +407,13 @@ def test_a_late_report_of_an_expired_lease(
     stream: Stream, records: Store, ada: Any, problem: str, until: Callable[..., Any]
 ) -> None:
     lease = stream.task().lease
-    # As if its time were over: the sweeper ends it.
-    records.connection.text.zadd(keys.LEASES, {lease.id: 1})
-    until(lambda: records.leases.state(lease.id) is LeaseState.EXPIRED)
+
+    def is_over() -> bool:
+        # As if its time were over: the sweeper ends it, unless it was just being renewed.
+        records.connection.text.zadd(keys.LEASES, {lease.id: 1}, xx=True)
+        return records.leases.state(lease.id) is LeaseState.EXPIRED
+
+    until(is_over)
     stream.say(progress=work_pb2.Progress(leases=[lease]))
     assert stream.hear("cancel").lease == lease
     stream.report(lease, 1, failed(1), claim(3, 3))
@@ -432,7 +465,7 @@ def test_pausing_takes_leases_away_and_gives_new_ones(stream: Stream, ada: Any, 
 
 def test_no_work_and_why(machine: Machine, problem: str) -> None:
     stream = machine.open()
-    assert stream.hello(problems=["no-such-problem"], slots=8).slots == 2
+    assert stream.hello(problems=["no-such-problem"], slots=8).leases == 2
     stream.want()
     assert list(stream.hear("wait").reasons) == [work_pb2.WAIT_REASON_NO_PROBLEM_MATCHES]
     small = machine.open()
@@ -447,6 +480,75 @@ def test_no_work_and_why(machine: Machine, problem: str) -> None:
     # The third comes as soon as one of the two is over.
     greedy.say(release=work_pb2.Release(lease=first.lease, reason="the owner wants the machine"))
     assert greedy.hear("task").problem == problem
+
+
+def test_the_next_lease_is_granted_while_the_only_slot_is_busy(machine: Machine, problem: str) -> None:
+    stream = machine.open()
+    assert stream.hello(problems=[problem], slots=1).leases == 2
+    first, next_one = stream.task(), stream.task()
+    assert first.lease.id != next_one.lease.id
+    stream.want()
+    assert list(stream.hear("wait").reasons) == [work_pb2.WAIT_REASON_QUOTA]
+    # A slot that ends its lease has the next one in hand, and says with its report that it wants another.
+    stream.report(first.lease, 1, failed(1), last=True)
+    assert stream.receipt().experiments == 1
+    third = stream.task()
+    assert third.lease.fencing > next_one.lease.fencing
+    stream.report(next_one.lease, 1, failed(2), last=True)
+    assert stream.receipt().experiments == 1
+
+
+def test_what_is_said_at_once_is_answered_in_its_order(machine: Machine, ada: Any, problem: str) -> None:
+    stream = machine.open()
+    stream.hello(problems=[problem], slots=1)
+    lease = stream.task().lease
+    for number in range(1, 21):
+        report = stream.signed(lease, number, failed(number), last=number == 20)
+        more = [work_pb2.WorkRequest(want=work_pb2.Want(slots=1))] if report.last else []
+        stream.say(report=report, more=more)
+    receipts = [stream.receipt().sequence for _ in range(20)]
+    assert receipts == list(range(1, 21))
+    assert stream.hear("task").lease.fencing > lease.fencing
+    # Reports that are on their way when a machine leaves are taken in, and it is told so.
+    last = stream.signed(stream.task().lease, 1, failed(21), last=True)
+    stream.say(report=last, more=[work_pb2.WorkRequest(goodbye=work_pb2.Goodbye(reason="done"))])
+    assert stream.receipt().experiments == 1
+    assert stream.end() is None
+    assert shown(ada, problem)["experiments"] == 21
+
+
+def test_programs_that_a_machine_has_and_has_not(
+    machine: Machine, ada: Any, records: Store, make_problem: Callable[..., Path]
+) -> None:
+    """A machine is asked for what the problems that it may get ask for, and gets those whose programs it has."""
+    names = {"sum-with-sh": "sh", "sum-with-nothing": "ar-no-such-program"}
+    for name in names:
+        folder = make_problem(PROBLEM, name)
+        with (folder / "problem.toml").open("a") as manifest:
+            manifest.write('\n[environment]\nsystem = ["sh"]\n')
+        ada.publish(folder)
+    # Registration refuses what the pool's own machine lacks; this stands for a volunteer's that lacks something.
+    key = keys.problem("sum-with-nothing")
+    text = records.connection.text.hget(key, "manifest").replace('["sh"]', '["ar-no-such-program"]')
+    records.connection.text.hset(key, "manifest", text)
+    records.connection.text.xadd(keys.EVENTS, {"kind": "problem", "problem": "sum-with-nothing", "id": ""})
+    stream = machine.open()
+    stream.hello(problems=list(names))
+    asked = stream.hear("ask", lambda ask: len(ask.programs) == 2)
+    assert list(asked.programs) == ["ar-no-such-program", "sh"]
+    stream.want()
+    assert list(stream.hear("wait").reasons) == [work_pb2.WAIT_REASON_NO_PROBLEM_MATCHES]
+    stream.say(programs=work_pb2.Programs(names=["sh", "a-program-nobody-asked-for"]))
+    # What it wanted stands.
+    assert stream.hear("task").problem == "sum-with-sh"
+    other = machine.open()
+    other.hello(problems=["sum-with-nothing"])
+    assert list(other.hear("ask").programs) == ["ar-no-such-program"]
+    other.say(programs=work_pb2.Programs())
+    other.want()
+    assert list(other.hear("wait").reasons) == [work_pb2.WAIT_REASON_NO_PROBLEM_MATCHES]
+    for name in names:
+        ada.pool("withdraw", name, "--yes")
 
 
 def test_draining(stream: Stream, wire: Any, pool: Any, operator_session: Callable[..., str]) -> None:
@@ -512,6 +614,7 @@ def test_machines_that_make_no_sense(machine: Machine) -> None:
         ({"want": work_pb2.Want(slots=1)}, "AR-A101"),
         ({"hello": work_pb2.Hello(**{**hello, "slots": 0})}, "AR-A101"),
         ({"hello": work_pb2.Hello(**{**hello, "protocol_min": 2, "protocol_max": 3})}, "AR-A104"),
+        ({"hello": work_pb2.Hello(**{**hello, "sandbox_grade": "C"})}, "AR-S500"),
     ]:
         stream = machine.open()
         stream.say(**first)

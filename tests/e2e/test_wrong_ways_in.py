@@ -127,6 +127,17 @@ def test_a_token_of_another_role(pool: Any, ar_pool: Command, problems: Path, ne
     refused(ar_pool("pause", "a-problem"), 4, "AR-I206")
 
 
+def test_a_token_of_another_role_is_not_spent(
+    pool: Any, ar_pool: Command, told: Command, tmp_path: Path, new_token: Callable[..., str]
+) -> None:
+    token = new_token()
+    machine = told("ar_worker", "join", pool.grpc, "--token", token, "--json", home=tmp_path / "machine")
+    assert "ar-pool login" in refused(machine, 4, "AR-I206")["hint"]
+    refused(ar_pool("login", pool.grpc, "--token", token, "--contributor"), 4, "AR-I206")
+    assert ar_pool("login", pool.grpc, "--token", token).code == 0
+    assert ar_pool("whoami").document["role"] == "publisher"
+
+
 def test_a_certificate_that_is_not_the_pinned_one(pool: Any, ar_pool: Command, new_token: Callable[..., str]) -> None:
     real = parse_token(new_token())
     other = JoinToken(digest="0" * 64, secret=real.secret)

@@ -1,10 +1,16 @@
 """Real rooms for the tests of the sandbox, and a check after each test that no process of one is left."""
 
+import base64
 import ctypes
+import hashlib
+import http.server
+import io
 import json
 import os
 import textwrap
-from collections.abc import Callable, Iterator
+import threading
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +20,7 @@ import pytest
 
 from ar_core.manifest import read_manifest
 from ar_sandbox.bwrap import Bind
+from ar_sandbox.evaluation import OnStart
 from ar_sandbox.machine import TRIAL_LIMITS
 from ar_sandbox.policy import Caps, Limits
 from ar_sandbox.rooms import PreparedProblem, Result, RunSeeds, Sandbox
@@ -81,11 +88,14 @@ class Folder:
     disk: str = "16MiB"
     processes: int = 32
     more: str = ""
+    timeout: str = ""
     hidden: dict[str, str] = field(default_factory=dict)
     others: dict[str, bytes] = field(default_factory=dict)
 
     def files(self) -> dict[str, bytes]:
-        run = 'run = ["python", "train.py"]' if self.kind == "artifact" else ""
+        run = f'run = ["python", "{self.mutable}"]' if self.kind in {"artifact", "service"} else ""
+        if self.timeout:
+            run += f'\nscore_timeout = "{self.timeout}"'
         manifest = MANIFEST.format(
             mutable=self.mutable, hidden='"hidden/"' if self.hidden else "", kind=self.kind, budget=self.budget,
             evaluation=run, memory=self.memory, disk=self.disk, processes=self.processes, more=self.more,
@@ -128,6 +138,17 @@ def train(sandbox: Sandbox) -> Score:
     return run
 
 
+@pytest.fixture
+def serve(sandbox: Sandbox) -> Score:
+    """Run one ``service`` evaluation of a candidate's source beside a scorer's."""
+
+    def run(candidate: str, source: str, *, on_start: OnStart | None = None, **settings: Any) -> Result:
+        made = Folder(kind="service", mutable="serve.py", score=source, **settings)
+        return sandbox.evaluate(made.prepared(), textwrap.dedent(candidate).encode(), SEEDS, on_start=on_start)
+
+    return run
+
+
 InRoom = Callable[..., RoomRun]
 
 
@@ -162,3 +183,99 @@ def seen(in_room: InRoom) -> Callable[..., Any]:
 @pytest.fixture
 def folder() -> type[Folder]:
     return Folder
+
+
+class PackageIndex:
+    """A package index on the loopback interface, as pip's owner would set it up; it counts what is fetched."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.asked: list[str] = []
+        self.held = threading.Event()
+        """While it is clear, files are announced and not sent."""
+        self.held.set()
+        self.waiting = threading.Event()
+        """Set when somebody waits for a file."""
+        index = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                index.asked.append(self.path)
+                body, kind = index.answer(self.path)
+                self.send_response(404 if body is None else 200)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body or b"")))
+                self.end_headers()
+                if kind != "text/html" and not index.held.is_set():
+                    index.waiting.set()
+                    index.held.wait(100)
+                self.wfile.write(body or b"")
+
+            def log_message(self, *words: object) -> None:
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05})
+        self.thread.start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/index/"
+
+    def answer(self, path: str) -> tuple[bytes | None, str]:
+        if path.startswith("/index/"):
+            name = path.removeprefix("/index/").strip("/")
+            found = [file for file in self.files if file.lower().replace("_", "-").startswith(f"{name}-")]
+            page = "".join(f'<a href="/files/{file}">{file}</a>' for file in found)
+            return (page.encode() if found else None), "text/html"
+        return self.files.get(path.removeprefix("/files/")), "application/octet-stream"
+
+    def add(self, file: str, data: bytes) -> str:
+        """Offer a file; return its digest."""
+        self.files[file] = data
+        return hashlib.sha256(data).hexdigest()
+
+    def wheel(
+        self, name: str, contents: Mapping[str, str | bytes], *, version: str = "1.0", tag: str = "py3-none-any",
+        change: Callable[[zipfile.ZipFile], None] | None = None,
+    ) -> str:  # fmt: skip
+        """Make a wheel and offer it; return the line of a requirements file that names it."""
+        about = f"{name}-{version}.dist-info"
+        files = {path: text.encode() if isinstance(text, str) else text for path, text in contents.items()}
+        files[f"{about}/METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode()
+        files[f"{about}/WHEEL"] = f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n".encode()
+        record = "".join(
+            f"{path},sha256={base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b'=').decode()},{len(data)}\n"
+            for path, data in files.items()
+        )
+        files[f"{about}/RECORD"] = f"{record}{about}/RECORD,,\n".encode()
+        made = io.BytesIO()
+        with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path, data in files.items():
+                archive.writestr(path, data)
+            if change is not None:
+                change(archive)
+        digest = self.add(f"{name}-{version}-{tag}.whl", made.getvalue())
+        return f"{name}=={version} --hash=sha256:{digest}\n"
+
+    def fetched(self) -> list[str]:
+        """What was fetched, beside the pages that list files."""
+        return [path.removeprefix("/files/") for path in self.asked if path.startswith("/files/")]
+
+    def close(self) -> None:
+        self.held.set()
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+@pytest.fixture
+def package_index(monkeypatch: pytest.MonkeyPatch) -> Iterator[PackageIndex]:
+    """The owner of this machine has set pip up to use one index, and no other source."""
+    index = PackageIndex()
+    for name in list(os.environ):
+        if name.upper().startswith("PIP_") or name.upper().endswith("_PROXY"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_INDEX_URL", index.url)
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    yield index
+    index.close()

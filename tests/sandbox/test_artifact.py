@@ -2,7 +2,6 @@
 
 import pytest
 
-from ar_core.errors import PoolError
 from ar_sandbox.rooms import Outcome, RunSeeds
 
 READ = "import os; print('x:', open(os.environ['AR_OUT'] + '/r').read())"
@@ -168,14 +167,3 @@ def test_both_rooms_start(sandbox, folder):
     made = folder(kind="artifact", mutable="train.py", score=READ)
     sandbox.evaluate(made.prepared(), WRITE.encode(), RunSeeds(run=1, scorer=1), on_start=started.append)
     assert started == ["candidate", "scorer"]
-
-
-def test_other_kinds_are_refused(sandbox, folder):
-    files = folder().files()
-    files["problem.toml"] = files["problem.toml"].replace(b'kind = "data"', b'kind = "service"\nrun = ["a"]')
-    from ar_core.manifest import read_manifest
-    from ar_sandbox.rooms import PreparedProblem
-
-    prepared = PreparedProblem.of(read_manifest(files["problem.toml"]), files)
-    with pytest.raises(PoolError, match="cannot be run yet"):
-        sandbox.evaluate(prepared, b"", RunSeeds(run=1, scorer=1))

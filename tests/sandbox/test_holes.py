@@ -1,5 +1,6 @@
 """The eleven holes that plausible flags of bubblewrap leave open, each by its number in the design."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -121,12 +122,19 @@ def test_5_processes_are_limited_and_nobody(seen):
 
 @pytest.mark.skipif(not AS_ROOT, reason="drops from root")
 def test_5_outside_the_room_it_is_nobody_too(sandbox, folder):
-    """What root starts must not be root for the kernel, or limits per user would not count."""
-    owners = []
+    """What root starts must not be root for the kernel, or limits per user would not count.
+
+    That is bubblewrap and everything below it: no group of root's, and nothing that only root may do.
+    """
+    owners, statuses = [], []
 
     def look(_room: str) -> None:
-        commands = Path("/proc").glob("[0-9]*/cmdline")
-        owners.extend(path.stat().st_uid for path in commands if b"unmistakable" in path.read_bytes())
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                if b"unmistakable" in path.read_bytes():
+                    owners.append(path.stat().st_uid)
+                    lines = [line.partition(":") for line in path.with_name("status").read_text().splitlines()]
+                    statuses.append({name: words.split() for name, _, words in lines})
 
     made = folder(score="import time; time.sleep(0.3); print('x: 1')", more="")
     files = made.files()
@@ -135,9 +143,18 @@ def test_5_outside_the_room_it_is_nobody_too(sandbox, folder):
     from ar_sandbox.rooms import PreparedProblem
 
     prepared = PreparedProblem.of(read_manifest(files["problem.toml"]), files)
-    sandbox.evaluate(prepared, b"", RunSeeds(run=1, scorer=1), on_start=look)
-    assert owners
+    groups = os.getgroups()
+    os.setgroups([0, 5])
+    try:
+        sandbox.evaluate(prepared, b"", RunSeeds(run=1, scorer=1), on_start=look)
+    finally:
+        os.setgroups(groups)
+    assert len(owners) >= 3  # bubblewrap twice, and the command
     assert set(owners) == {65534}
+    for status in statuses:
+        assert status["Uid"] == status["Gid"] == ["65534"] * 4
+        assert status["Groups"] == []
+        assert [int(status[name][0], 16) for name in ("CapPrm", "CapEff", "CapAmb")] == [0, 0, 0]
 
 
 def test_5_works_below_a_closed_folder(tmp_path, sandbox, folder):

@@ -1,15 +1,50 @@
 """Each limit of a room: what breaks it ends the room, with the right word and nothing left behind."""
 
+import shutil
+import subprocess
 from dataclasses import replace
 
 import pytest
 
+from ar_sandbox import bwrap
 from ar_sandbox.machine import TRIAL_LIMITS
 from ar_sandbox.policy import MIB
 from ar_sandbox.rooms import Outcome
 from ar_sandbox.supervisor import End
 
 SMALL = replace(TRIAL_LIMITS, memory=96 * MIB, processes=24)
+
+
+def test_every_limit_of_a_process_is_set(seen):
+    """Both values of each, so that none can be taken back."""
+    names = ("CORE", "NOFILE", "FSIZE", "CPU", "NPROC", "AS")
+    limits = replace(SMALL, seconds=5, cpus=2, disk=1 * MIB + 100, address_space=512 * MIB + 5)
+    source = "import resource as r; print(json.dumps([r.getrlimit(getattr(r, 'RLIMIT_' + n)) for n in sys.argv[1:]]))"
+    found = seen(source, *names, limits=limits)
+    disk, space = 1 * MIB + 512, 512 * MIB + 1024  # in the units that shells count in
+    assert found == [[0, 0], [256, 256], [disk, disk], [11, 12], [24, 24], [space, space]]
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_the_limits_are_words_of_more_than_one_shell(shell, tmp_path):
+    """A room has the shell that its system calls sh; where that one does not know a limit the room ends."""
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"no {shell} here")
+    (tmp_path / "sh").symlink_to(program)
+    words = bwrap._limits(replace(SMALL, disk=1 * MIB, address_space=1024 * MIB))
+    show = "cat /proc/self/limits"
+    done = subprocess.run(
+        [tmp_path / "sh", "-c", f"{words} && exec {show}"], capture_output=True, text=True, check=False, timeout=60
+    )
+    found = {line[:26].strip(): line[26:].split()[:2] for line in done.stdout.splitlines()}
+    assert done.stderr == ""
+    assert found["Max processes"] == ["24", "24"]
+    assert found["Max address space"] == [str(1024 * MIB)] * 2
+    assert found["Max file size"] == [str(1 * MIB)] * 2
+    assert found["Max open files"] == ["256", "256"]
+    assert found["Max core file size"] == ["0", "0"]
+    assert found["Max cpu time"] == ["21", "22"]
 
 
 def test_sleeps_for_ever(score):
@@ -116,7 +151,9 @@ def test_fork_bomb(in_room):
 
 
 def test_wild_fork_bomb(score):
-    source = "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass"
+    """It looks for its limit first, so that a room without one fails this test and leaves the machine alone."""
+    guard = "import os, resource\nassert resource.getrlimit(resource.RLIMIT_NPROC)[1] <= 64\n"
+    source = f"{guard}while True:\n    try: os.fork()\n    except OSError: pass"
     assert score(source, budget="700ms").outcome is Outcome.TIMEOUT
 
 

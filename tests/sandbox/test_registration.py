@@ -133,10 +133,9 @@ print("x:", 1 - (x - 0.3) ** 2)
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        (b'kind = "data"', b'kind = "service"\nrun = ["a"]', "cannot be run yet"),
-        (b'kind = "data"', b'kind = "inprocess"', "yet"),
+        (b'kind = "data"', b'kind = "service"', "evaluation.run"),
         (b"[resources]", b'[acceptance]\nnoise = "timing"\n[resources]', "yet"),
-        (b"[resources]", b'[environment]\nrequirements = "program.md"\n[resources]', "yet"),
+        (b"[resources]", b'[environment]\nrequirements = "program.md"\n[resources]', "names no package"),
         (b"[resources]", b'[environment]\nsystem = ["no-such-program"]\n[resources]', "no-such-program"),
         (b"[resources]", b'[environment]\npython = ">=9"\n[resources]', "Python >=9"),
         (b"[resources]", b"[resources]\ngpus = 1", "GPU"),
@@ -172,6 +171,97 @@ def test_time_runs_out(sandbox, folder):
     assert seen.noise is not None
     assert seen.noise.n == 2
     assert any("runs fitted" in message for _, message in found(seen, "baseline"))
+
+
+SERVER = b"""
+import os, socket
+server = socket.socket(socket.AF_UNIX)
+server.bind(os.environ["AR_SOCKET"])
+server.listen()
+while True:
+    connection, _ = server.accept()
+    for line in connection.makefile("rb"):
+        connection.sendall(b"%d\\n" % max(3, 2 * int(line)))
+"""
+ASKS = """
+import os, random, socket, sys, time
+deadline = time.monotonic() + 5
+while True:
+    asking = socket.socket(socket.AF_UNIX)
+    asking.settimeout(1)
+    try:
+        asking.connect(os.environ["AR_SOCKET"])
+        break
+    except OSError:
+        if time.monotonic() > deadline:
+            sys.exit("nobody listens")
+        time.sleep(0.01)
+numbers = random.Random(5)
+wrong = 0
+try:
+    for _ in range(50):
+        number = numbers.randrange(8)
+        asking.sendall(b"%d\\n" % number)
+        answer = b""
+        while not answer.endswith(b"\\n"):
+            answer += asking.recv(1)
+            if len(answer) > 20:
+                sys.exit("a long answer")
+        wrong += CHECK
+except OSError as error:
+    sys.exit(f"no answer: {error}")
+print("x:", -wrong)
+"""
+
+
+def test_an_honest_service(report):
+    seen = report(
+        ASKS.replace("CHECK", 'answer != b"%d\\n" % (2 * number)'), kind="service", mutable="serve.py",
+        baseline=SERVER, budget="3s", timeout="20s",
+    )  # fmt: skip
+    assert seen.ok, seen.findings
+    assert (seen.kind, seen.integrity) == ("service", "high")
+    assert [severity for severity, _ in found(seen, "cheat")] == ["info"], seen.findings
+
+
+def test_a_service_whose_scorer_believes_any_answer(report):
+    believing = ASKS.replace("CHECK", 'answer == b"3\\n"')
+    seen = report(believing, kind="service", mutable="serve.py", baseline=SERVER, budget="3s", timeout="20s")
+    assert not seen.ok
+    messages = [message for severity, message in found(seen, "cheat") if severity == "error"]
+    assert any("answers the same to everything" in message for message in messages), seen.findings
+
+
+PROGRAM = b"print('x:', 1)\n"
+
+
+def in_one_room(report, **settings) -> Registration:
+    return report(
+        "", kind="inprocess", mutable="train.py", baseline=PROGRAM, budget="4s",
+        swap=(b'score = ["python", "score.py"]', b'score = ["python", "train.py"]'), **settings,
+    )  # fmt: skip
+
+
+def test_inprocess_is_labelled_and_its_cheats_only_warn(report):
+    seen = in_one_room(report)
+    assert seen.ok, seen.findings
+    assert (seen.kind, seen.integrity, seen.baseline) == ("inprocess", "low", 1.0)
+    assert [severity for severity, _ in found(seen, "integrity")] == ["warning"]
+    assert "every gain waits for a person" in found(seen, "integrity")[0][1]
+    assert any("fake score" in message for severity, message in found(seen, "cheat") if severity == "warning")
+    assert not [finding for finding in seen.findings if finding.severity == "error"]
+    assert report_from_json(report_to_json(seen)) == seen
+
+
+def test_inprocess_says_from_where_a_person_decides(report):
+    seen = in_one_room(report, more='[acceptance]\nmax_plausible_gain = "20%"')
+    assert "a gain above 20% waits for a person" in found(seen, "integrity")[0][1]
+
+
+def test_inprocess_has_nothing_hidden(report):
+    seen = in_one_room(report, hidden={"truth.txt": "x"})
+    assert not seen.ok
+    assert any("files.hidden" in message for _, message in found(seen, "manifest"))
 
 
 @given(mean=st.floats(1e-3, 1.0), sd=st.floats(1e-3, 10.0), reach=st.floats(1.0, 100.0), more=st.floats(1.1, 4.0))

@@ -16,7 +16,7 @@ from ar_core.records import Experiment
 from ar_worker import actions as do
 from ar_worker import events as on
 from ar_worker.rules import Phase, Rules
-from ar_worker.session import CLAIM_PATIENCE_SECONDS, CLAIM_SOON_SECONDS, Session
+from ar_worker.session import CLAIM_FIRST_SECONDS, CLAIM_PATIENCE_SECONDS, CLAIM_SOON_SECONDS, Session
 from ar_worker.task import LeaseName, Report, ReportKey, Task, Trial
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
@@ -238,27 +238,35 @@ def test_a_better_claim_does_not_wait_for_ever() -> None:
 
 def test_a_claim_that_nothing_holds_back_goes_soon() -> None:
     session = working()
-    session.handle(on.Evaluated(lease=lease(1), trial=trial(1)), 0.3)
-    session.handle(on.Evaluated(lease=lease(1), trial=trial(2, claim=True)), 0.4)
-    assert of(do.KeepReport, session.handle(on.Tick(), CLAIM_SOON_SECONDS - 0.01)) == []
-    assert session.wake_at(CLAIM_SOON_SECONDS - 0.01) == CLAIM_SOON_SECONDS
-    (soon,) = of(do.KeepReport, session.handle(on.Tick(), CLAIM_SOON_SECONDS))
-    assert [one.content for one in soon.report.trials if one.content] == [b"2"]
+    session.handle(on.Evaluated(lease=lease(1), trial=trial(1)), 0.1)
+    session.handle(on.Evaluated(lease=lease(1), trial=trial(2, claim=True)), 0.2)
+    assert of(do.KeepReport, session.handle(on.Tick(), CLAIM_FIRST_SECONDS - 0.01)) == []
+    assert session.wake_at(CLAIM_FIRST_SECONDS - 0.01) == CLAIM_FIRST_SECONDS
+    (first,) = of(do.KeepReport, session.handle(on.Tick(), CLAIM_FIRST_SECONDS))
+    assert [one.content for one in first.report.trials if one.content] == [b"2"]
+    session.handle(on.Received(key=first.report.key, experiments=2, ids=("x-0", "x-1")), 0.3)
+    session.handle(on.Judged(experiment=experiment("x-1", ExperimentState.ACCEPTED)), 0.4)
+    # The lease's next claim lets a second pass, in which a better one may come.
+    soon = CLAIM_FIRST_SECONDS + CLAIM_SOON_SECONDS
+    session.handle(on.Evaluated(lease=lease(1), trial=trial(3, claim=True)), 0.5)
+    assert of(do.KeepReport, session.handle(on.Tick(), soon - 0.01)) == []
+    (second,) = of(do.KeepReport, session.handle(on.Tick(), soon))
+    assert [one.content for one in second.report.trials if one.content] == [b"3"]
     # Without a claim the next one comes in its time.
-    session.handle(on.Evaluated(lease=lease(1), trial=trial(3)), 2.5)
-    assert of(do.KeepReport, session.handle(on.Tick(), 3.0)) == []
+    session.handle(on.Evaluated(lease=lease(1), trial=trial(4)), soon + 1)
+    assert of(do.KeepReport, session.handle(on.Tick(), soon + 2)) == []
 
 
 def test_somebody_elses_better_version_is_run_next_but_its_own_is_no_news() -> None:
     session = working()
-    session.handle(on.Evaluated(lease=lease(1), trial=trial(5, claim=True)), 0.4)
-    session.handle(on.Improved(problem="packing", blob=sha256(b"5")), 0.4)
-    session.handle(on.Improved(problem="other", blob="e" * 64), 0.4)
-    assert of(do.Rebase, session.handle(on.Evaluated(lease=lease(1), trial=trial(2)), 0.5)) == []
-    session.handle(on.Improved(problem="packing", blob="f" * 64), 0.6)
-    rebase = session.handle(on.Evaluated(lease=lease(1), trial=trial(3)), 0.7)
+    session.handle(on.Evaluated(lease=lease(1), trial=trial(5, claim=True)), 0.10)
+    session.handle(on.Improved(problem="packing", blob=sha256(b"5")), 0.10)
+    session.handle(on.Improved(problem="other", blob="e" * 64), 0.10)
+    assert of(do.Rebase, session.handle(on.Evaluated(lease=lease(1), trial=trial(2)), 0.12)) == []
+    session.handle(on.Improved(problem="packing", blob="f" * 64), 0.14)
+    rebase = session.handle(on.Evaluated(lease=lease(1), trial=trial(3)), 0.16)
     assert of(do.Rebase, rebase) == [do.Rebase(slot=0, lease=lease(1), blob="f" * 64)]
-    after = session.handle(on.Rebased(lease=lease(1), claim_stands=False), 0.8)
+    after = session.handle(on.Rebased(lease=lease(1), claim_stands=False), 0.18)
     assert of(do.Evaluate, after) == [do.Evaluate(slot=0, lease=lease(1))]
     (kept,) = of(do.KeepReport, session.handle(on.Tick(), 5.0))
     assert [one.content for one in kept.report.trials if one.content] == []

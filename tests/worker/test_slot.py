@@ -152,7 +152,7 @@ def test_a_bundle_is_a_table_of_files() -> None:
     ("change", "why"),
     [
         ((b'python = ">=3.11"', b'python = ">=3.99"'), "needs Python"),
-        ((b'kind = "data"', b'kind = "service"\nrun = ["python"]'), "kind"),
+        ((b'kind = "data"', b'kind = "telepathy"'), "kind"),
         ((b"[files]", b"[fi"), "manifest"),
     ],
 )

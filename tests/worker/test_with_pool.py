@@ -44,7 +44,7 @@ def test_a_machine_joins_improves_the_best_and_everything_it_reported_is_counted
     code, err = machine.end()
     assert (code, err) == (0, "")
     joined = machine.events("joined")[0]
-    assert (joined["schema"], joined["name"], joined["grade"]) == ("ar.event/1", "eve", "B")
+    assert (joined["schema"], joined["name"], joined["grade"] in {"A", "B"}) == ("ar.event/1", "eve", True)
     assert machine.events("leased")[0]["problem"] == "zlib-dictionary"
     assert len(machine.events("scored")) == 60
     assert sum(event["experiments"] for event in machine.events("reported")) == 60
@@ -191,7 +191,8 @@ def test_it_is_seen_and_stopped_from_another_terminal_and_leaves_for_good(
     assert ask("whoami").document["role"] == "worker"
     assert ask("leave").code == 2, "a worker that runs has its identity"
     status = ask("status").document
-    assert (status["state"], status["name"], status["slots"], status["grade"]) == ("working", "zoe", 1, "B")
+    assert (status["state"], status["name"], status["slots"]) == ("working", "zoe", 1)
+    assert status["grade"] in {"A", "B"}
     assert ask("stop").document["stopped"] is True
     assert machine.end()[0] == 0
     status = ask("status").document

@@ -21,6 +21,7 @@ from ar_core.signing import SESSION_DOMAIN, PrivateKey, sign
 from ar_core.tokens import CERTIFICATE_NAME
 from ar_core.wire import role_from_wire, seconds_from_wire
 from ar_proto.v1 import enrolment_pb2, enrolment_pb2_grpc, work_pb2, work_pb2_grpc
+from ar_worker import wire
 from ar_worker.blob_cache import BlobCache
 from ar_worker.enrolment import require_worker
 from ar_worker.material import UnusableTaskError
@@ -83,7 +84,8 @@ class Connection:
             writer = asyncio.create_task(self._write(stream, outbox))
             opened()
             async for message in stream:
-                yield message
+                for said in wire.apart(message):
+                    yield said
             raise PoolError(NO_CONNECTION, "the pool ended the stream")
         except grpc.RpcError as error:
             raise await self._explain(error) from None
@@ -129,7 +131,7 @@ class Connection:
     async def _write(stream: Stream, outbox: "asyncio.Queue[work_pb2.WorkRequest | None]") -> None:
         # A stream that broke says so to its reader.
         with contextlib.suppress(grpc.RpcError, asyncio.InvalidStateError):
-            while (message := await outbox.get()) is not None:
+            async for message in wire.together(outbox):
                 await stream.write(message)
             await stream.done_writing()
 

@@ -4,6 +4,9 @@ Not here: the command line (``options``) and keeping to it (``session``, ``slot`
 """
 
 import os
+import re
+import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import psutil
@@ -15,6 +18,10 @@ from ar_sandbox.policy import MIB, Caps
 from ar_worker.rules import Rules
 
 _LEAST_MEMORY = 64 * MIB
+_ROOM_PATH = "/usr/local/bin:/usr/bin:/bin"
+"""Where a room looks for programs, beside what its environment brings."""
+_PROGRAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+_MOST_PROGRAMS = 256
 _MOST_SLOTS = 256
 _DEFAULT_SHARE = 0.5
 AGENTS = ("tuner",)
@@ -69,6 +76,12 @@ class Donation:
         if self.max_experiments is not None:
             words.append(f"at most {self.max_experiments} experiments")
         return ", ".join(words)
+
+
+def programs_there(asked: Iterable[str]) -> list[str]:
+    """Return which of the programs that a pool asks for a room of this machine finds; names only, never paths."""
+    names = sorted({name for name in asked if _PROGRAM.fullmatch(name)})[:_MOST_PROGRAMS]
+    return [name for name in names if shutil.which(name, path=_ROOM_PATH) is not None]
 
 
 def read_donation(

@@ -49,11 +49,12 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A slot has the problem on its stage and has run the parent."""
+    """A slot has the problem on its stage, which took ``opening`` seconds, and has run the parent."""
 
     lease: LeaseName
     direction: Direction
     parent_score: float
+    opening: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

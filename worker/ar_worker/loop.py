@@ -27,15 +27,16 @@ from ar_worker import events as on
 from ar_worker.account import Account
 from ar_worker.blob_cache import BlobCache
 from ar_worker.connection import Connection
-from ar_worker.donation import Donation
+from ar_worker.donation import Donation, programs_there
 from ar_worker.material import UnusableTaskError, read_bundle, read_material
+from ar_worker.panel.model import Run
 from ar_worker.place import Place, not_joined
 from ar_worker.report_store import ReportStore
 from ar_worker.session import Session
 from ar_worker.slot import Slot
 from ar_worker.task import LeaseName, Task
 from ar_worker.voice import Voice
-from ar_worker.wire import PROTOCOL, event_from_wire, lease_to_wire, signed
+from ar_worker.wire import PROTOCOL, event_from_wire, lease_to_wire, programs_to_wire, signed
 
 _GOODBYE_SECONDS = 0.5
 _SLOT_SECONDS = 1.0
@@ -93,12 +94,14 @@ class _Loop:
         self._slots = [Slot(self._s.sandbox, donation.caps, post, f"slot {n}") for n in range(donation.slots)]
         self._listen_to_signals(loop)
         try:
+            self._open_panel()
             self._perform(self._session.start())
             while self._exit is None:
                 self._perform(self._session.handle(await self._next(), time.monotonic()))
                 self._note()
             await self._end(self._exit)
         finally:
+            self._voice.close()
             self._note_now("stopped")
             self._account.save()
         if self._exit.error is not None:
@@ -217,6 +220,8 @@ class _Loop:
         error = PoolError("AR-A102", "the pool ended the stream")
         try:
             async for message in self._connection.messages(lambda: self._events.put_nowait(on.Connected())):
+                if message.HasField("ask"):
+                    self._connection.say(programs_to_wire(programs_there(message.ask.programs)))
                 event = event_from_wire(message)
                 if event is not None:
                     self._events.put_nowait(event)
@@ -270,8 +275,18 @@ class _Loop:
     def _note_now(self, state: str, **more: object) -> None:
         self._account.set_now(state=state, slots=self._s.donation.slots, grade=self._s.grade, **more)
 
+    def _open_panel(self) -> None:
+        login, donation = self._s.login, self._s.donation
+        self._voice.open(
+            Run(
+                pool=login.pool, name=login.contributor, slots=donation.slots, seconds=donation.seconds,
+                max_experiments=donation.max_experiments,
+            )
+        )  # fmt: skip
+
     def _note(self) -> None:
         session = self._session
+        self._voice.note(session.phase, online=session.online)
         if session.held:
             self._note_now("working" if session.online else "reconnecting", leases=len(session.held))
         now = time.monotonic()

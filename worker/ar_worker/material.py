@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ar_core.manifest import MAX_BUNDLE_BYTES, MAX_FILES, ManifestError, read_manifest
 from ar_core.paths import path_problem
-from ar_core.problem import MANIFEST_NAME, Kind, Problem
+from ar_core.problem import MANIFEST_NAME, Problem
 from ar_core.text import one_line
 from ar_sandbox.environment import base_interpreter, satisfies
 from ar_sandbox.result import PreparedProblem
@@ -75,8 +75,6 @@ def read_material(
         problem = read_manifest(files.get(MANIFEST_NAME, b""))
     except ManifestError as error:
         raise UnusableTaskError(f"the manifest cannot be read: {one_line(str(error))}") from None
-    if problem.evaluation.kind not in {Kind.DATA, Kind.ARTIFACT}:
-        raise UnusableTaskError(f"this version cannot run problems of the kind {problem.evaluation.kind}")
     version = base_interpreter().version
     if not satisfies(version, problem.environment.python):
         have = ".".join(map(str, version))

@@ -24,7 +24,9 @@ PREFETCH_SECONDS = 3.0
 CLAIM_PATIENCE_SECONDS = 30.0
 """A better claim is held back this long while the last one of the same lease waits for its verdict."""
 CLAIM_SOON_SECONDS = 1.0
-"""A claim that nothing holds back is reported this long after the report before it, or the lease's begin."""
+"""A claim that nothing holds back is reported this long after the report before it."""
+CLAIM_FIRST_SECONDS = 0.25
+"""A lease's first report, if it has a claim, comes this long after its begin, for others to build on."""
 VERDICT_SECONDS = 10.0
 """At the end, verdicts are waited for this long."""
 FLUSH_SECONDS = 1.5
@@ -218,6 +220,7 @@ class Session:
                 return
             case on.Prepared():
                 held.direction = event.direction
+                held.box_end += event.opening
             case on.Rebased():
                 if not event.claim_stands:
                     held.tally.drop_claim()
@@ -242,7 +245,8 @@ class Session:
         held.tally.add(trial)
         if trial.content is not None and not held.claim_hash:
             # Nobody waits for a verdict: a claim goes soon, so that others can build on it.
-            held.next_report = min(held.next_report, held.last_report + CLAIM_SOON_SECONDS)
+            soon = CLAIM_SOON_SECONDS if held.tally.reported else CLAIM_FIRST_SECONDS
+            held.next_report = min(held.next_report, held.last_report + soon)
         self._tell(
             "scored", lease=held.task.lease.id, problem=held.task.problem, content_hash=trial.content_hash,
             score=trial.score, parent_score=trial.parent_score, reason=trial.reason.value if trial.reason else None,

@@ -7,14 +7,16 @@ made them. It is the only place from which candidates are run.
 import contextlib
 import ctypes
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
 
 from ar_core.candidate import content_hash
 from ar_core.errors import PoolError
 from ar_sandbox.policy import Caps
-from ar_sandbox.result import Result, RunSeeds
+from ar_sandbox.result import PreparedProblem, Result, RunSeeds
 from ar_sandbox.rooms import OpenProblem, Sandbox
 from ar_worker import events as on
 from ar_worker.lease import LeaseWork, SandboxTroubleError
@@ -152,12 +154,31 @@ class Slot:
     def _begin(self, step: _Begin) -> None:
         self._work = None
         prepared = step.material.prepared
+        begun = time.monotonic()
         if self._open is None or self._digest != prepared.digest:
             self._clear()
-            self._open, self._digest = self._sandbox.open(prepared), prepared.digest
+            self._open, self._digest = self._opened(prepared), prepared.digest
+        opening = time.monotonic() - begun
         self._work = LeaseWork(step.material, self._run, step.seed)
         direction = step.material.problem.metric.direction
-        self._post(on.Prepared(lease=step.lease, direction=direction, parent_score=self._work.parent_score))
+        score = self._work.parent_score
+        self._post(on.Prepared(lease=step.lease, direction=direction, parent_score=score, opening=opening))
+
+    def _opened(self, prepared: PreparedProblem) -> OpenProblem:
+        """Open a problem, which may take long where packages have to be installed; ``kill`` ends that, too."""
+        on_room = partial(self._room_started, "packages")
+        try:
+            return self._sandbox.open(prepared, going_on=self._go_on, on_room=on_room)
+        finally:
+            with self._lock:
+                self._in_room = False
+
+    def _go_on(self) -> None:
+        """Notice a ``kill`` where no room runs."""
+        with self._lock:
+            self._in_room = False
+            if self._inside in self._killed:
+                raise _KilledError
 
     def _try(self, step: _Try, work: LeaseWork) -> None:
         proposal = work.propose()

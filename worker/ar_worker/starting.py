@@ -3,6 +3,7 @@
 Not here: enrolling (``commands.join``).
 """
 
+import os
 from datetime import UTC, datetime
 
 from ar_client.identity import Login
@@ -10,7 +11,7 @@ from ar_client.output import Output
 from ar_core.errors import PoolError
 from ar_core.quantities import format_size
 from ar_core.signing import KeyFormatError, private_key_from_text
-from ar_sandbox.probe import Grade
+from ar_sandbox.grade import demanded, refuse_below
 from ar_sandbox.rooms import Sandbox
 from ar_worker.donation import Donation
 from ar_worker.loop import Setting, run_worker
@@ -22,22 +23,24 @@ def find_sandbox() -> tuple[Sandbox, str]:
     """Return this machine's sandbox with its grade; raises ``PoolError`` AR-S500 where it is not good enough."""
     sandbox = Sandbox.detect()
     report = sandbox.probe()
-    if report.grade is Grade.NONE:
-        broken = [check for check in report.checks if not check.ok]
-        names = ", ".join(check.name for check in broken)
-        raise PoolError("AR-S500", f"what a room should keep, it does not: {names}", hint="see `ar-worker doctor`")
+    refuse_below(demanded(os.environ), report.grade, report.reason)
     return sandbox, report.grade.value
 
 
-def work(place: Place, login: Login, donation: Donation, output: Output) -> int:
-    """Introduce the machine and work; the caller is alone in ``place``. Returns the exit code."""
+def work(
+    place: Place, login: Login, donation: Donation, output: Output, found: tuple[Sandbox, str] | None = None
+) -> int:
+    """Introduce the machine and work; the caller is alone in ``place``. Returns the exit code.
+
+    ``found`` is the sandbox if the caller has looked for it already: looking takes most of a second.
+    """
     try:
         key = private_key_from_text(place.home.key_text(login.digest) or "")
     except KeyFormatError:
         raise PoolError(
             "AR-A106", f"the key below {place.folder} is missing or damaged", hint="join again with a new token"
         ) from None
-    sandbox, grade = find_sandbox()
+    sandbox, grade = found or find_sandbox()
     _introduce(login, donation, grade, output)
     setting = Setting(
         login=login, key=key, place=place, donation=donation, sandbox=sandbox, grade=grade, output=output

@@ -5,7 +5,7 @@ Not here: sending anything (``session``), and the disk (``report_store``). Pure.
 
 from collections.abc import Iterable
 
-from ar_core.lifecycle import SETTLED
+from ar_core.lifecycle import SETTLED, ExperimentState
 from ar_core.records import Experiment
 from ar_worker import events as on
 from ar_worker.task import LeaseName, Report, ReportKey
@@ -14,7 +14,7 @@ _REMEMBERED_VERDICTS = 10_000
 
 
 class Unconfirmed:
-    """The books on both; each report is confirmed once, each verdict told once."""
+    """The books on both; each report is confirmed once, each verdict told once, a claim that is held twice."""
 
     def __init__(self, earlier: Iterable[Report]) -> None:
         """``earlier``: reports of an earlier run."""
@@ -62,6 +62,9 @@ class Unconfirmed:
         """Note a verdict; return its lease (empty where it is not known), or ``None`` for no news."""
         if experiment.state not in SETTLED or experiment.id in self._judged:
             return None
+        if experiment.state is ExperimentState.HELD:
+            # A person decides on it, which is told too.
+            return self._claims.pop(experiment.id, "")
         self._judged[experiment.id] = None
         if len(self._judged) > _REMEMBERED_VERDICTS:
             del self._judged[next(iter(self._judged))]

@@ -1,33 +1,45 @@
-"""Telling the owner what happens: one JSON event or one plain line each.
+"""Telling the owner what happens: one JSON event, one plain line, or the live panel where there is a terminal.
 
-Not here: what happens (``session``).
+Not here: what happens (``session``), the words (``sentences``), and how the panel looks (``panel``).
 """
 
-from collections.abc import Callable, Mapping
+import os
+import sys
+from collections.abc import Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ar_client.output import Output
+from ar_worker.rules import Phase
+from ar_worker.sentences import event_sentence
+
+if TYPE_CHECKING:
+    from ar_worker.panel.live import LivePanel
+    from ar_worker.panel.model import Run
 
 EVENT_SCHEMA = "ar.event/1"
-_WAITS = {
-    "no_problem_matches": "no open problem fits this machine; see `ar-pool problems`, or use --problems any",
-    "paused": "the problems that fit are paused; nothing to do here",
-    "quota": "this machine's share is used for now; it grows when claims hold",
-    "cool_down": "claims of this machine did not hold, so it waits a while",
-    "draining": "the pool gives out no work now; ask its operator",
-    "upgrade_needed": "the pool wants a newer version; run `git pull && make setup`",
-    "no_connection": "no connection to the pool; trying again",
-}
-_COLOURS = {"accepted": "green", "held": "yellow", "rejected": "red"}
 
 
 class Voice:
-    """Prints events: JSON to stdout where it was asked for, else lines to stderr."""
+    """Prints events: JSON to stdout where it was asked for, else for people to stderr."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
         self._last_wait: object = None
-        self._units: dict[str, int] = {}
+        self._panel: LivePanel | None = None
+
+    def open(self, run: "Run") -> None:
+        """Begin the live panel where a person looks at a terminal; elsewhere nothing changes."""
+        if self._output.as_json or not self._output.live or "utf" not in (sys.stderr.encoding or "").lower():
+            return
+        from ar_worker.panel.live import LivePanel
+
+        self._panel = LivePanel(run, sys.stderr, colour=not os.environ.get("NO_COLOR"))
+
+    def note(self, phase: Phase, *, online: bool) -> None:
+        """Tell how far the run is, which only a panel shows."""
+        if self._panel is not None:
+            self._panel.note(phase, online=online)
 
     def event(self, name: str, fields: Mapping[str, object], now: datetime) -> None:
         """Tell one event."""
@@ -35,76 +47,20 @@ class Voice:
             head = {"schema": EVENT_SCHEMA, "event": name, "time": now.isoformat()}
             self._output.document({**head, **fields})
             return
+        sentence, colour = event_sentence(name, fields)
         if name == "waiting":
             if fields["reasons"] == self._last_wait:
                 return
             self._last_wait = fields["reasons"]
         elif name == "leased":
             self._last_wait = None
-        tell = _LINES.get(name)
-        line, colour = tell(fields) if tell is not None else ("", "")
-        if line:
-            self._output.say(f"{now.astimezone():%H:%M:%S}  {line}", colour=colour)
+        if self._panel is not None and self._panel.alive:
+            self._panel.event(name, fields, sentence, colour, now)
+        elif sentence:
+            self._output.say(f"{now.astimezone():%H:%M:%S}  {sentence}", colour=colour)
 
-
-def wait_sentence(reasons: object) -> str:
-    """Say why there is no work, by the primary reason."""
-    first = reasons[0] if isinstance(reasons, list) and reasons else ""
-    return _WAITS.get(str(first), "there is no work now")
-
-
-def _number(value: object) -> str:
-    return f"{value:.10g}" if isinstance(value, int | float) else "–"
-
-
-def _experiments(fields: Mapping[str, object]) -> str:
-    number = fields["experiments"]
-    return f"{number} experiment" if number == 1 else f"{number} experiments"
-
-
-def _leased(fields: Mapping[str, object]) -> tuple[str, str]:
-    best = _number(fields["parent_score"])
-    return f"leased    {fields['problem']}: {_number(fields['box'])} s on the version that scores {best}", ""
-
-
-def _scored(fields: Mapping[str, object]) -> tuple[str, str]:
-    if not fields["claim"]:
-        return "", ""
-    scores = f"{_number(fields['score'])}, its parent {_number(fields['parent_score'])}"
-    return f"better    {fields['problem']}: {scores} here ({fields['note']})", ""
-
-
-def _reported(fields: Mapping[str, object]) -> tuple[str, str]:
-    claims = fields["claims"]
-    with_claim = ", one of them a claim" if isinstance(claims, list) and claims else ""
-    return f"reported  {_experiments(fields)}{with_claim}; the pool has them", ""
-
-
-def _verdict(fields: Mapping[str, object]) -> tuple[str, str]:
-    status = str(fields["status"])
-    score = f" with {_number(fields['verified'])}" if fields["verified"] is not None else ""
-    why = f": {fields['explanation']}" if fields["explanation"] and status != "accepted" else ""
-    return f"verdict   {fields['problem']}: {status}{score}{why}", _COLOURS.get(status, "")
-
-
-def _waiting(fields: Mapping[str, object]) -> tuple[str, str]:
-    return f"waiting   {wait_sentence(fields['reasons'])}", "dim"
-
-
-def _released(fields: Mapping[str, object]) -> tuple[str, str]:
-    return f"released  {fields['problem']}: {fields['reason']}", ""
-
-
-def _stopped(fields: Mapping[str, object]) -> tuple[str, str]:
-    return f"stopped   {fields['reason']}; {_experiments(fields)} in this run", ""
-
-
-_LINES: dict[str, Callable[[Mapping[str, object]], tuple[str, str]]] = {
-    "leased": _leased,
-    "scored": _scored,
-    "reported": _reported,
-    "verdict": _verdict,
-    "waiting": _waiting,
-    "released": _released,
-    "stopped": _stopped,
-}
+    def close(self) -> None:
+        """Take the panel away, if there is one, and leave the terminal as it was."""
+        panel, self._panel = self._panel, None
+        if panel is not None:
+            panel.close()

@@ -3,6 +3,9 @@
 Not here: the stream itself (``connection``), and what the messages lead to (``session``).
 """
 
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+
 from ar_core.errors import PoolError
 from ar_core.lifecycle import Reason
 from ar_core.signing import REPORT_DOMAIN, PrivateKey, sign
@@ -12,6 +15,9 @@ from ar_worker import events as on
 from ar_worker.task import Count, Hint, LeaseName, Report, ReportKey, Task, Trial
 
 PROTOCOL = 1
+_HASH_BYTES = 32
+_TOGETHER_BYTES = 256 * 1024
+"""Messages that go as one have less than this together."""
 
 
 def lease_to_wire(lease: LeaseName) -> work_pb2.LeaseName:
@@ -51,8 +57,51 @@ def task_from_wire(message: work_pb2.Task) -> Task:
             for hint in message.inspirations
         ),
         explore=message.explore,
-        tried=frozenset(message.tried),
+        tried=_hashes(message.tried_hashes),
     )
+
+
+def programs_to_wire(names: Iterable[str]) -> work_pb2.WorkRequest:
+    """Return the answer to what programs there are."""
+    return work_pb2.WorkRequest(programs=work_pb2.Programs(names=names))
+
+
+async def together(
+    outbox: "asyncio.Queue[work_pb2.WorkRequest | None]",
+) -> AsyncIterator[work_pb2.WorkRequest]:
+    """Yield what is put into ``outbox`` until ``None``; what is ready at the same time goes as one message."""
+    item = await outbox.get()
+    while item is not None:
+        following = _join(item, outbox)
+        yield item
+        item = following[0] if following else await outbox.get()
+
+
+def _join(
+    message: work_pb2.WorkRequest, outbox: "asyncio.Queue[work_pb2.WorkRequest | None]"
+) -> list[work_pb2.WorkRequest | None]:
+    """Add what else is ready to a message; return the first that does not go with it, if there is one."""
+    size = message.ByteSize()
+    while not outbox.empty():
+        further = outbox.get_nowait()
+        if further is None:
+            return [None]
+        size += further.ByteSize()
+        if size >= _TOGETHER_BYTES:
+            return [further]
+        message.more.append(further)
+    return []
+
+
+def apart(message: work_pb2.WorkResponse) -> Iterator[work_pb2.WorkResponse]:
+    """Yield the messages that came as one."""
+    yield message
+    yield from message.more
+
+
+def _hashes(data: bytes) -> frozenset[str]:
+    """Return the SHA-256 hashes that were joined."""
+    return frozenset(data[at : at + _HASH_BYTES].hex() for at in range(0, len(data), _HASH_BYTES))
 
 
 def report_to_wire(report: Report) -> work_pb2.Report:
@@ -146,5 +195,5 @@ def _welcomed(message: work_pb2.Welcome) -> on.Event:
     return on.Welcomed(
         progress_interval=max(1.0, seconds_from_wire(message.progress_interval)),
         report_interval=max(0.1, seconds_from_wire(message.report_interval)),
-        slots=message.slots,
+        slots=message.leases,
     )

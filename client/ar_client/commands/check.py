@@ -45,7 +45,7 @@ def check(folder: Path, runs: int, output: Output) -> int:
     name = name or one_line(folder.resolve().name)
     if broken:
         document: dict[str, object] = {
-            "ok": False, "kind": None, "baseline": None, "noise": None, "seconds": None
+            "ok": False, "kind": None, "integrity": None, "baseline": None, "noise": None, "seconds": None
         }  # fmt: skip
         return _answer(name, document, broken, output)
     registration = _measured(files, runs, output)
@@ -81,6 +81,7 @@ def _document(registration: "Registration") -> dict[str, object]:
     return {
         "ok": registration.ok,
         "kind": registration.kind,
+        "integrity": registration.integrity,
         "baseline": registration.baseline,
         "noise": noise.declared if noise else None,
         "deterministic": noise.deterministic if noise else None,
@@ -110,7 +111,7 @@ def _lines(document: dict[str, object]) -> list[tuple[str, str]]:
     spread = f"standard deviation {document['sd']:.4g}"
     seen = "every run scored the same" if document["deterministic"] else spread
     return [
-        ("kind", str(document["kind"])),
+        ("kind", f"{document['kind']}, integrity {document['integrity']}"),
         ("baseline", f"{document['baseline']:.10g}"),
         ("noise", f"{document['noise']} declared; {seen} in {document['runs']} runs"),
         ("evaluation", f"{document['seconds']:.3g} s"),

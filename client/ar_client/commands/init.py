@@ -14,10 +14,11 @@ INIT_SCHEMA = "ar.init/1"
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
     "--kind",
-    type=click.Choice(("data", "artifact")),
+    type=click.Choice(("data", "artifact", "service")),
     default="data",
     show_default=True,
-    help="data: the scorer reads the file. artifact: the file is a program, and the scorer judges what it writes.",
+    help="data: the scorer reads the file. artifact: the file is a program, and the scorer judges what it writes. "
+    "service: the file is code that answers what the scorer asks.",
 )
 @json_option
 def init(folder: Path, kind: str, output: Output) -> int:
@@ -27,6 +28,7 @@ def init(folder: Path, kind: str, output: Output) -> int:
     Examples:
       ar-pool init my-problem
       ar-pool init my-model --kind artifact && ar-pool check my-model
+      ar-pool init my-cache --kind service
     """
     from ar_client.examples import example_files, write_example
 

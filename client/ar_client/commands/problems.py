@@ -29,7 +29,7 @@ def problems(everything: bool, output: Output) -> int:
         return 0
     rows = [
         (card.name, card.state.value, score(card.baseline, card, unit=False), score(card.best, card),
-         f"{card.accepted:,}", f"{card.experiments:,}", card.title)
+         f"{card.accepted:,}", f"{card.experiments:,}", card.title + (" (low integrity)" if card.caveat else ""))
         for card in cards
     ]  # fmt: skip
     output.table(("NAME", "STATE", "BASELINE", "BEST", "ACCEPTED", "TRIED", "TITLE"), rows, right=(2, 3, 4, 5))

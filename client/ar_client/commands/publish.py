@@ -85,7 +85,8 @@ def _tell(card: "ProblemCard", output: Output) -> None:
         output.document(
             {
                 "schema": PUBLICATION_SCHEMA, "problem": card.name, "revision": card.revision,
-                "state": card.state.value, "kind": card.kind, "baseline": card.baseline, "noise": card.noise,
+                "state": card.state.value, "kind": card.kind, "integrity": card.integrity,
+                "baseline": card.baseline, "noise": card.noise,
                 "head": card.head or None, "locked_digest": card.locked_digest, "web": card.web,
                 "findings": findings_document(card.findings),
             }
@@ -97,6 +98,7 @@ def _tell(card: "ProblemCard", output: Output) -> None:
         [
             ("baseline", score(card.baseline, card) if card.baseline is not None else ""),
             ("noise", card.noise),
+            ("integrity", f"{card.integrity}: {card.caveat}" if card.caveat else ""),
             ("page", card.web),
         ]
     )

@@ -37,6 +37,7 @@ def show(name: str, output: Output) -> int:
             ("summary", card.summary),
             ("state", f"{state}, revision {card.revision}"),
             ("metric", f"{card.metric}, {card.direction}, noise {card.noise}, kind {card.kind}"),
+            ("integrity", f"{card.integrity}: {card.caveat}" if card.caveat else ""),
             ("baseline", score(card.baseline, card)),
             ("best", best(card)),
             ("accepted", f"{card.accepted:,} of {card.experiments:,} tried, by {people}"),

@@ -16,6 +16,7 @@ _TEMPLATES = {
         "problem.toml", "program.md", "train.py", "score.py", "data/train.csv", "data/validation.csv",
         "hidden/test.csv",
     ),
+    "service": ("problem.toml", "program.md", "policy.py", "serve.py", "score.py", "hidden/seed.txt"),
 }  # fmt: skip
 _TEMPLATE_NAME = 'name = "my-problem"'
 

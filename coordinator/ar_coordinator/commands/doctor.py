@@ -39,7 +39,7 @@ def _programs() -> list[tuple[str, bool, str, str]]:
 
 
 def _sandbox() -> list[tuple[str, bool, str, str]]:
-    from ar_sandbox.probe import Grade
+    from ar_sandbox.grade import Grade
     from ar_sandbox.rooms import Sandbox
 
     try:
@@ -47,5 +47,5 @@ def _sandbox() -> list[tuple[str, bool, str, str]]:
     except PoolError as error:
         return [("sandbox", False, error.message, error.hint)]
     checks = [(check.name, check.ok, check.detail, check.fix) for check in report.checks]
-    enough = report.grade in {Grade.A, Grade.B}
-    return [*checks, ("grade", enough, report.grade.value, "a verifier needs grade B")]
+    enough = report.grade.reaches(Grade.B)
+    return [*checks, ("grade", enough, f"{report.grade.value}: {report.reason}", "a verifier needs grade B")]

@@ -28,4 +28,4 @@ def verify(directory: "DataDirectory", redis_url: str, name: str, parent: int | 
         ignore_interrupt()
     set_up_logging()
     store = open_store(redis_url or EmbeddedRedis(directory.redis).url, directory.blobs)
-    serve_queue(store, name or "verifier")
+    serve_queue(store, name or "verifier", directory.environments)

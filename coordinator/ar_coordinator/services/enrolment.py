@@ -15,7 +15,6 @@ from ar_coordinator.services.caller import caller
 from ar_coordinator.store import Store
 from ar_coordinator.store.identities import SESSION_SECONDS
 from ar_core.errors import PoolError
-from ar_core.records import Role
 from ar_core.signing import KEY_BYTES, SESSION_DOMAIN, PublicKey, verify
 from ar_core.wire import identity_to_wire, role_from_wire, seconds_to_wire, time_to_wire
 from ar_proto.v1 import enrolment_pb2, enrolment_pb2_grpc
@@ -46,8 +45,8 @@ class Enrolment(enrolment_pb2_grpc.EnrolmentServiceServicer):
         if request.contributor and not is_name(request.contributor):
             raise PoolError("AR-I210", repr(request.contributor[:60]))
         role = role_from_wire(request.role)
-        # Somebody who asks for the worker's role here signs in to propose by hand; machines join by the work stream.
-        wanted = "contributor" if role is Role.WORKER else role.value if role else ""
+        # Who asks for the worker's role donates a machine or proposes by hand; another token is not spent on that.
+        wanted = role.value if role else ""
         names = suggestions(secrets.SystemRandom(), 8, request.contributor)
         redeemed = self._store.identities.redeem(
             request.secret, request.public_key, wanted_role=wanted, wanted_name=request.contributor, names=names
@@ -112,11 +111,10 @@ def _refusal(answer: str, detail: str) -> PoolError:
         case "used":
             return PoolError("AR-I204")
         case "role":
-            hint = (
-                "sign in with --contributor to propose by hand, or ask for another token"
-                if detail == "worker"
-                else ""
-            )
+            hint = {
+                "worker": "sign in with --contributor to propose by hand, or ask for another token",
+                "publisher": "use it with `ar-pool login`, or ask the pool's operator for a worker's token",
+            }.get(detail, "")
             return PoolError("AR-I206", f"this token is for a {detail}", hint=hint)
         case "taken":
             return PoolError("AR-I208", hint=f"choose another with --name, for example {detail}" if detail else "")

@@ -7,10 +7,14 @@ Not here: which work it gets (``work_tasks``), what it is told without asking (`
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
 from typing import Any
+
+from redis.exceptions import RedisError
 
 from ar_coordinator.dispatch import Machine
 from ar_coordinator.doorbell import Doorbell
@@ -24,7 +28,7 @@ from ar_coordinator.services.work_watch import PROGRESS_SECONDS, Watch
 from ar_coordinator.store import Store, keys
 from ar_coordinator.store.blobs import BlobMissingError
 from ar_coordinator.store.connection import now_ms
-from ar_coordinator.store.leases import Name
+from ar_coordinator.store.leases import Name, Reported
 from ar_coordinator.store.pipelined import Pipelined
 from ar_core.errors import PoolError
 from ar_core.records import Identity, Role
@@ -36,6 +40,8 @@ PROTOCOL = 1
 REPORT_SECONDS = 5.0
 _MOST_SLOTS = 1024
 _MOST_NAMED = 256
+_GRADES = frozenset({"A", "B"})
+"""What a machine may say of its sandbox; a machine that says nothing is not refused, since it could say anything."""
 """Leases that one message may name: more than any machine can hold."""
 _MESSAGES_A_SECOND = 500
 _HELLO_SECONDS = 30.0
@@ -62,7 +68,7 @@ class Work(work_pb2_grpc.WorkServiceServicer):
         self._openings = Openings(store, random)
         self._tasks = Tasks(store, self._pipelined, self._openings, self._sessions, random)
         self._watch = Watch(store, events, self._pipelined, self._openings, self._sessions, self._tasks)
-        self._leaving: set[asyncio.Task[Any]] = set()
+        self._busy: set[asyncio.Task[None]] = set()
 
     async def Work(  # noqa: N802
         self, requests: AsyncIterator[work_pb2.WorkRequest], context: Any
@@ -110,6 +116,8 @@ class Work(work_pb2_grpc.WorkServiceServicer):
             raise PoolError("AR-A104", f"this pool speaks version {PROTOCOL}")
         if not 1 <= hello.slots <= _MOST_SLOTS or len(hello.resume) > _MOST_NAMED:
             raise PoolError("AR-A101", f"a machine donates 1 to {_MOST_SLOTS} slots")
+        if hello.sandbox_grade and hello.sandbox_grade not in _GRADES:
+            raise PoolError("AR-S500", f"this pool takes grade B and better, not {one_line(hello.sandbox_grade, 8)}")
         agent = next((name for name in hello.agents if _AGENT.fullmatch(name)), "tuner")
         session = Session(who, _machine(hello), agent, hello.slots)
         self._watch.start()
@@ -117,7 +125,8 @@ class Work(work_pb2_grpc.WorkServiceServicer):
         try:
             standing = await self._pipelined.run(self._store.leases.standing(who.id, hello.slots, now_ms()))
             refuse(standing.trouble)
-            session.send(_welcome(standing.slots))
+            session.send(_welcome(standing.leases))
+            await self._tasks.ask(session)
             await self._take_up(session, [work_reports.lease_name(name) for name in hello.resume])
             await self._tasks.tell(session, standing.settled)
             await self._tasks.look(session)
@@ -148,14 +157,16 @@ class Work(work_pb2_grpc.WorkServiceServicer):
         since, heard = loop.time(), 0
         try:
             async for request in incoming:
-                await self._handle(session, request)
-                if session.ended:
-                    return
-                heard += 1
+                for said in (request, *request.more):
+                    await self._handle(session, said)
+                    if session.ended:
+                        return
+                heard += 1 + len(request.more)
                 if heard >= _MESSAGES_A_SECOND:
                     # One that says more is read more slowly, which its own side of the stream then feels.
                     await asyncio.sleep(since + 1 - loop.time())
                     since, heard = loop.time(), 0
+            await session.all_stored()
             session.end()
         except asyncio.CancelledError:
             raise
@@ -177,7 +188,13 @@ class Work(work_pb2_grpc.WorkServiceServicer):
                 self._over(session, name)
             case "goodbye":
                 session.says_goodbye = True
+                await session.all_stored()
                 session.end()
+            case "programs":
+                there = session.programs.intersection(request.programs.names)
+                session.machine = replace(session.machine, programs=there)
+                if session.wanted:
+                    self._tasks.poke(session)
             case "hello":
                 raise PoolError("AR-A101", "a machine says Hello once in a stream")
 
@@ -190,32 +207,54 @@ class Work(work_pb2_grpc.WorkServiceServicer):
                 self._tasks.ended(session.cancel(name, "The lease is over."))
 
     async def _report(self, session: Session, report: work_pb2.Report) -> None:
+        """Hand a report to Redis. Its receipt follows when it is stored; meanwhile the machine may go on talking."""
         work_reports.check_signature(report, session.who)
         name = work_reports.lease_name(report.lease)
         number, seconds = work_reports.counted(report)
         claims = work_reports.has_claim(report)
         most = await asyncio.to_thread(self._max_bytes, name) if claims else 0
         now = datetime.now(UTC)
-        answer = await self._pipelined.run(
+        await session.room_to_store()
+        stored = self._pipelined.submit(
             self._store.leases.report(
                 session.who.id, name, report.sequence, work_reports.tried(report, most), counted=number,
                 seconds=seconds, last=report.last, now=round(now.timestamp() * 1000), when=now.isoformat(),
             )
         )  # fmt: skip
-        refuse(answer.answer)
+        session.storing.add(stored)
+        stored.add_done_callback(partial(self._stored, session, report))
+        if report.last:
+            # Redis takes the report in before whatever is asked of it from now on.
+            self._over(session, name)
+
+    def _stored(self, session: Session, report: work_pb2.Report, stored: "asyncio.Future[Reported]") -> None:
+        """Give the receipt for a report, or say why there is none."""
+        session.storing.discard(stored)
+        try:
+            answer = stored.result()
+            refuse(answer.answer)
+        except (RedisError, PoolError) as error:
+            session.end(error)
+            return
         if answer.answer != "receipt":
+            name = work_reports.lease_name(report.lease)
             self._tasks.ended(session.cancel(name, _OVER[answer.answer]))
             return
         receipt = work_pb2.Receipt(
             lease=report.lease, sequence=report.sequence, experiments=answer.experiments, ids=answer.ids
         )
         session.send(work_pb2.WorkResponse(receipt=receipt))
-        for experiment in answer.queued:
-            await asyncio.to_thread(self._doorbell.look_at_experiment, experiment)
-        if report.last:
-            self._over(session, name)
-        if claims:
+        if work_reports.has_claim(report):
+            self._in_background(self._follow(session, answer.queued), "claims")
+
+    async def _follow(self, session: Session, queued: Sequence[str]) -> None:
+        """Have claims verified, and look whether any of a report's has its verdict already."""
+        try:
+            for experiment in queued:
+                await asyncio.to_thread(self._doorbell.look_at_experiment, experiment)
             await self._tasks.look(session)
+        except (RedisError, PoolError) as error:
+            session.end(error)
 
     def _max_bytes(self, lease: Name) -> int:
         problem = self._store.connection.text.hget(keys.lease(lease.id), "problem")
@@ -229,10 +268,15 @@ class Work(work_pb2_grpc.WorkServiceServicer):
     def _close(self, session: Session) -> None:
         """Forget a stream. Without a goodbye its leases are kept for a while: the machine may come back."""
         if self._sessions.close(session) and session.says_goodbye:
-            release = self._pipelined.run(self._store.leases.release_others(session.who.id, []))
-            task = asyncio.create_task(release, name="goodbye")
-            self._leaving.add(task)
-            task.add_done_callback(self._leaving.discard)
+            self._in_background(self._release_all(session), "goodbye")
+
+    async def _release_all(self, session: Session) -> None:
+        await self._pipelined.run(self._store.leases.release_others(session.who.id, []))
+
+    def _in_background(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._busy.add(task)
+        task.add_done_callback(self._busy.discard)
 
 
 async def _hello(incoming: AsyncIterator[work_pb2.WorkRequest]) -> work_pb2.Hello:
@@ -255,9 +299,9 @@ def _machine(hello: work_pb2.Hello) -> Machine:
     )  # fmt: skip
 
 
-def _welcome(slots: int) -> work_pb2.WorkResponse:
+def _welcome(leases: int) -> work_pb2.WorkResponse:
     welcome = work_pb2.Welcome(
         server_time=time_to_wire(datetime.now(UTC)), progress_interval=seconds_to_wire(PROGRESS_SECONDS),
-        report_interval=seconds_to_wire(REPORT_SECONDS), protocol=PROTOCOL, slots=slots,
+        report_interval=seconds_to_wire(REPORT_SECONDS), protocol=PROTOCOL, leases=leases,
     )  # fmt: skip
     return work_pb2.WorkResponse(welcome=welcome)

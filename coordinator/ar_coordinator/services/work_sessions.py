@@ -7,6 +7,7 @@ another replica would need: a machine may come back on any of them.
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from ar_coordinator.dispatch import Machine
 from ar_coordinator.store.leases import Name
@@ -16,6 +17,11 @@ from ar_proto.v1 import work_pb2
 
 _UNREAD = 1000
 """Messages that a machine may leave unread: beyond it would be kept in memory for nobody."""
+
+_TOGETHER_BYTES = 256 * 1024
+"""Messages that go as one have less than this together."""
+_STORING = 16
+"""Reports of one machine that may be on their way to the disk at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +48,13 @@ class Session:
         self.asked = False
         """It asked since it was last told to wait."""
         self.retry_at = 0.0
+        self.programs: frozenset[str] = frozenset()
+        """The programs that it was asked for."""
         self.leases: dict[str, Held] = {}
         self.claims: frozenset[str] = frozenset()
         """Claims of this machine that wait for their verdict; ``Sessions.expect`` sets them."""
+        self.storing: set[asyncio.Future[Any]] = set()
+        """Reports that Redis has not acknowledged yet."""
         self.says_goodbye = False
         self.ended = False
         self.giving: asyncio.Task[None] | None = None
@@ -66,12 +76,41 @@ class Session:
             self.ended = True
             self._out.put_nowait(error)
 
+    async def room_to_store(self) -> None:
+        """Wait while too many reports are on their way to the disk."""
+        while len(self.storing) >= _STORING:
+            await asyncio.wait(self.storing, return_when=asyncio.FIRST_COMPLETED)
+
+    async def all_stored(self) -> None:
+        """Wait until every report has its receipt, or is refused."""
+        if self.storing:
+            await asyncio.wait(self.storing)
+
     async def outgoing(self) -> AsyncIterator[work_pb2.WorkResponse]:
-        """Yield what the machine is to be told until the stream ends; raises what ended it."""
-        while (item := await self._out.get()) is not None:
-            if isinstance(item, Exception):
-                raise item
+        """Yield what the machine is to be told until the stream ends; raises what ended it.
+
+        What is ready at the same time goes as one message, which is half of the work.
+        """
+        item = await self._out.get()
+        while isinstance(item, work_pb2.WorkResponse):
+            following = self._join(item)
             yield item
+            item = following[0] if following else await self._out.get()
+        if item is not None:
+            raise item
+
+    def _join(self, message: work_pb2.WorkResponse) -> list[work_pb2.WorkResponse | Exception | None]:
+        """Add what else is ready to a message; return the first that does not go with it, if there is one."""
+        size = message.ByteSize()
+        while not self._out.empty():
+            further = self._out.get_nowait()
+            if not isinstance(further, work_pb2.WorkResponse):
+                return [further]
+            size += further.ByteSize()
+            if size >= _TOGETHER_BYTES:
+                return [further]
+            message.more.append(further)
+        return []
 
     def cancel(self, lease: Name, reason: str) -> Held | None:
         """Tell the machine that a lease is over; return what it was about if it was held here."""

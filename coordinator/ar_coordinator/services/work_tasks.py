@@ -56,13 +56,20 @@ class Tasks:
         else:
             session.give_again = True
 
+    async def ask(self, session: Session) -> None:
+        """Ask a machine for the programs that its problems need, once for each; nothing else of it is asked."""
+        programs = session.programs | await self._openings.programs(session.machine.problems)
+        if programs != session.programs:
+            session.programs = programs
+            session.send(work_pb2.WorkResponse(ask=work_pb2.Ask(programs=sorted(programs))))
+
     async def look(self, session: Session) -> None:
         """Tell a machine what became of its claims; raises ``PoolError`` when it must not go on."""
         while True:
             standing = await self._pipelined.run(self._store.leases.standing(session.who.id, session.slots, now_ms()))
             refuse(standing.trouble)
             if not session.ended:
-                self._sessions.expect(session, standing.unverified)
+                self._sessions.expect(session, (*standing.unverified, *standing.held))
             if not standing.settled:
                 return
             await self.tell(session, standing.settled)
@@ -174,5 +181,5 @@ def _task(held: Held, opening: Opening, pick: Pick, attempts: Sequence[str]) -> 
         ],
         attempts=attempts,
         explore=pick.explore,
-        tried=opening.tried,
+        tried_hashes=opening.tried,
     )

@@ -41,6 +41,7 @@ class Watch:
         self._openings = openings
         self._sessions = sessions
         self._tasks = tasks
+        self._programs: frozenset[str] = frozenset()
         self._running: tuple[asyncio.Task[None], ...] = ()
 
     def start(self) -> None:
@@ -57,6 +58,7 @@ class Watch:
                 event = await queue.get()
                 if event.kind == "problem":
                     self._openings.forget()
+                    await _safely(self._ask())
                     await _safely(self.look_at_problem(event.problem))
                     for session in self._sessions:
                         if session.wanted:
@@ -74,9 +76,18 @@ class Watch:
             await _together(self._look(session) for session in self._sessions if session.claims)
             for name in self._sessions.problems():
                 await _safely(self.look_at_problem(name))
+            await _safely(self._ask())
             for session in self._sessions:
                 if session.wanted and session.retry_at <= time.monotonic():
                     self._tasks.poke(session)
+
+    async def _ask(self) -> None:
+        """Ask the machines for programs that a new problem needs."""
+        programs = await self._openings.programs()
+        if programs != self._programs:
+            for session in self._sessions:
+                await self._tasks.ask(session)
+            self._programs = programs
 
     async def _look(self, session: Session) -> None:
         before = session.claims

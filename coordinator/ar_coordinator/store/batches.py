@@ -125,6 +125,14 @@ class Batches:
         now = now_ms()
         return cast("list[str]", self._due(args=[now, now + RING_MS]))
 
+    def unclaimed(self) -> list[str]:
+        """Return the batches that nobody runs: whoever starts rings for them, since their bells may be lost."""
+        ids = cast("list[str]", self._redis.zrange(keys.BATCHES, 0, -1))
+        pipeline = self._redis.pipeline(transaction=False)
+        for batch_id in ids:
+            pipeline.hget(keys.batch(batch_id), "state")
+        return [name for name, state in zip(ids, pipeline.execute(), strict=True) if state == "ready"]
+
     def results(self, batch_ids: Sequence[str]) -> list[str | None]:
         """Return the results of several batches, ``None`` for one that is not done."""
         pipeline = self._redis.pipeline(transaction=False)

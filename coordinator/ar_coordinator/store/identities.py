@@ -25,9 +25,7 @@ local token = 'ar:token:' .. ARGV[1]
 local t = redis.call('HMGET', token, 'role', 'contributor', 'uses', 'used', 'expires_ms', 'revoked')
 if not t[1] or t[6] == '1' then return {'unknown', ''} end
 local role = t[1]
-local wrong = false
-if ARGV[4] == 'contributor' then wrong = role ~= 'worker' and role ~= 'publisher' and role ~= 'operator'
-elseif ARGV[4] ~= '' then wrong = ARGV[4] ~= role and role ~= 'operator' end
+local wrong = ARGV[4] ~= '' and ARGV[4] ~= role and role ~= 'operator'
 local before = redis.call('HGET', 'ar:joined:' .. ARGV[1], ARGV[2])
 if before and redis.call('EXISTS', 'ar:identity:' .. before) == 1 then
   if wrong then return {'role', role} end
@@ -113,7 +111,7 @@ class Identities:
     ) -> Redeemed:
         """Turn a token into an identity, once for each (token, public key).
 
-        ``wanted_role`` is a role, ``contributor`` for proposing only, or empty; ``names`` are free suggestions.
+        ``wanted_role`` is a role, or empty for whatever the token is for; ``names`` are free suggestions.
         """
         identity_id, machine = f"i-{secrets.token_hex(8)}", f"m-{secrets.token_hex(3)}"
         arguments = [secret_hash(secret), public_key.hex(), now_ms(), wanted_role, wanted_name, identity_id,

@@ -5,8 +5,9 @@ Not here: their arguments in Python (``leases``). They keep to the Redis 6.2 com
 Keys: ``ar:lease:ID`` (hash) and ``:receipts`` (hash of sequence to receipt), ``ar:leases`` (sorted set of open leases
 by deadline), ``ar:leases-of:IDENTITY`` and ``ar:leases-on:PROBLEM`` (sets of open leases), ``ar:in-flight:PROBLEM``
 and ``ar:children:PROBLEM`` (hashes of parent to a count), ``ar:claims:IDENTITY`` (sorted set of claims without a
-verdict), ``ar:trust:IDENTITY`` (hash), ``ar:attempts:PROBLEM:PARENT`` and ``ar:tried:PROBLEM:REVISION`` (lists, the
-newest first), ``ar:public:PROBLEM:REVISION`` and ``ar:improved:PROBLEM`` (sets of blobs a holder may read).
+verdict) and ``ar:held:IDENTITY`` (of those that wait for a person), ``ar:trust:IDENTITY`` (hash),
+``ar:attempts:PROBLEM:PARENT`` and ``ar:tried:PROBLEM:REVISION`` (lists, the newest first),
+``ar:public:PROBLEM:REVISION`` and ``ar:improved:PROBLEM`` (sets of blobs a holder may read).
 """
 
 from ar_coordinator.store.experiments import MOVE
@@ -65,7 +66,9 @@ local function allowed(identity, slots)
   local t = redis.call('HMGET', 'ar:trust:' .. identity, 'held', 'failed_in_a_row')
   local most = math.min({MOST_SLOTS}, {FIRST_SLOTS} + 2 * tonumber(t[1] or 0))
   most = math.floor(most / 2 ^ math.floor(tonumber(t[2] or 0) / {NOISY_FAILURES}))
-  return math.max(1, math.min(most, slots))
+  most = math.max(1, math.min(most, slots))
+  -- Where all slots are used, one more, so that the next slot that ends its lease goes on without a round trip.
+  return most == slots and slots + 1 or most
 end
 """
 GRANT = (
@@ -90,13 +93,14 @@ if redis.call('EXISTS', key) == 1 then return {{'closed', 0, 0}} end
 local fencing = redis.call('INCR', 'ar:lease-fencing')
 redis.call('HSET', key, 'state', 'granted', 'identity', identity, 'problem', problem, 'revision', ARGV[4],
   'fencing', fencing, 'granted', ARGV[5], 'latest', ARGV[7], 'parent', ARGV[9],
-  'recorded', 0, 'claims', 0, 'experiments', 0, 'milliseconds', 0)
-for i = 10, #ARGV, 2 do redis.call('HSET', key, ARGV[i], ARGV[i + 1]) end
+  'recorded', 0, 'claims', 0, 'experiments', 0, 'milliseconds', 0, unpack(ARGV, 10))
 redis.call('ZADD', 'ar:leases', ARGV[6], id)
 redis.call('SADD', 'ar:leases-of:' .. identity, id)
 redis.call('SADD', 'ar:leases-on:' .. problem, id)
 redis.call('HINCRBY', 'ar:in-flight:' .. problem, ARGV[9], 1)
-return {{'granted', fencing, 0, redis.call('LRANGE', 'ar:attempts:' .. problem .. ':' .. ARGV[9], 0, -1)}}
+local attempts = redis.call('LRANGE', 'ar:attempts:' .. problem .. ':' .. ARGV[9], 0, -1)
+-- One text, since each of them is one line: there is less to read.
+return {{'granted', fencing, 0, table.concat(attempts, '\\n')}}
 """
 )
 RENEW = (
@@ -171,7 +175,15 @@ STANDING = (
     + _STANDING
     + f"""
 -- 1 identity 2 now 3 slots: settles what its claims with a verdict say of it; answers those claims too
-local claims, trust = 'ar:claims:' .. ARGV[1], 'ar:trust:' .. ARGV[1]
+local claims, trust, held = 'ar:claims:' .. ARGV[1], 'ar:trust:' .. ARGV[1], 'ar:held:' .. ARGV[1]
+-- Claims that waited for a person, and do no more, are claims again.
+for _, id in ipairs(redis.call('ZRANGE', held, 0, -1)) do
+  if redis.call('HGET', 'ar:experiment:' .. id, 'state') ~= 'held' then
+    redis.call('ZREM', held, id)
+    redis.call('ZADD', claims, ARGV[2], id)
+    redis.call('EXPIRE', claims, {_WEEK})
+  end
+end
 local settled = {{}}
 local function held_up(x, noise)
   local claimed, verified = tonumber(x[3]), tonumber(x[4])
@@ -186,7 +198,9 @@ for _, id in ipairs(redis.call('ZRANGE', claims, 0, -1)) do
   if x[1] ~= 'queued' and x[1] ~= 'verifying' and #settled < 100 then
     redis.call('ZREM', claims, id)
     if x[1] then settled[#settled + 1] = id end
-    if x[1] == 'accepted' then
+    if x[1] == 'held' then
+      redis.call('ZADD', held, ARGV[2], id)
+    elseif x[1] == 'accepted' then
       redis.call('HINCRBY', trust, 'held', 1)
       redis.call('HSET', trust, 'failed_in_a_row', 0, 'cool_until', 0)
     elseif x[1] == 'rejected' then
@@ -209,7 +223,8 @@ for _, id in ipairs(redis.call('ZRANGE', claims, 0, -1)) do
   end
 end
 local cool = math.max(0, tonumber(redis.call('HGET', trust, 'cool_until') or 0) - tonumber(ARGV[2]))
-return {{member(ARGV[1]), unverified(ARGV[1]), cool, allowed(ARGV[1], tonumber(ARGV[3])), settled}}
+return {{member(ARGV[1]), unverified(ARGV[1]), cool, allowed(ARGV[1], tonumber(ARGV[3])), settled,
+  redis.call('ZRANGE', held, 0, -1)}}
 """
 )
 REPORT = (
@@ -221,7 +236,7 @@ REPORT = (
 -- id, state, reason, explanation, score, note, content hash, blob, bytes, line
 local id, key, identity, when = ARGV[1], 'ar:lease:' .. ARGV[1], ARGV[4], ARGV[6]
 local l = redis.call('HMGET', key, 'identity', 'fencing', 'state', 'problem', 'revision', 'parent', 'contributor',
-  'machine', 'agent', 'recorded', 'claims', 'granted', 'latest', 'milliseconds', 'slots')
+  'machine', 'agent', 'recorded', 'claims', 'granted', 'latest', 'milliseconds', 'slots', 'experiments')
 if l[1] ~= identity then return {{'unknown'}} end
 if l[2] ~= ARGV[2] then return {{'fenced'}} end
 local again = redis.call('HGET', key .. ':receipts', ARGV[3])
@@ -237,19 +252,15 @@ local hashes = 'ar:hashes:' .. problem .. ':' .. revision
 local tried, attempts = 'ar:tried:' .. problem .. ':' .. revision, 'ar:attempts:' .. problem .. ':' .. parent
 local ids, queued, announced = {{}}, {{}}, ''
 
-local function add(x, state, first)
+local function add(x, state, first, ...)
   local xkey = 'ar:experiment:' .. x
   local number = redis.call('INCR', 'ar:experiment-number:' .. problem)
   redis.call('HSET', xkey, 'id', x, 'problem', problem, 'revision', revision, 'state', state, 'number', number,
     'attempt', 0, 'contributor', contributor, 'worker', l[8], 'agent', l[9], 'parent', parent, 'lease', id,
-    'note', ARGV[first + 5], 'content_hash', ARGV[first + 6], 'created', when, 'updated', when)
+    'note', ARGV[first + 5], 'content_hash', ARGV[first + 6], 'created', when, 'updated', when, ...)
   if ARGV[first + 4] ~= '' then redis.call('HSET', xkey, 'claimed', ARGV[first + 4]) end
   redis.call('ZADD', 'ar:experiments:' .. problem, number, x)
   return xkey, number
-end
-local function explain(xkey, reason, explanation)
-  if reason ~= '' then redis.call('HSET', xkey, 'reason', reason) end
-  if explanation ~= '' then redis.call('HSET', xkey, 'explanation', explanation) end
 end
 local function withdraw(x, why)
   local xkey = 'ar:experiment:' .. x
@@ -276,8 +287,9 @@ local function claim(x, first)
   queued[#queued + 1] = x
 end
 local function record(x, first, state, reason, explanation)
-  local xkey, number = add(x, state, first)
-  explain(xkey, reason, explanation)
+  local more = reason ~= '' and {{'reason', reason}} or {{}}
+  local xkey, number = add(x, state, first, unpack(more))
+  if explanation ~= '' then redis.call('HSET', xkey, 'explanation', explanation) end
   redis.call('ZADD', 'ar:experiments:' .. problem .. ':' .. state, number, x)
   if ARGV[first + 4] ~= '' then
     redis.call('RPUSH', 'ar:points:' .. problem, number .. ':' .. ARGV[first + 4])
@@ -323,9 +335,8 @@ for _, x in ipairs(ids) do if x ~= '-' then total = total + 1 end end
 local most = math.min(tonumber(ARGV[5]), tonumber(l[13])) - tonumber(l[12]) - tonumber(l[14])
 local milliseconds = math.max(0, math.min(tonumber(ARGV[9]), most))
 if counted > 0 then redis.call('INCRBY', 'ar:experiment-number:' .. problem, counted) end
-redis.call('HSET', key, 'recorded', recorded, 'claims', claims)
-redis.call('HINCRBY', key, 'experiments', total)
-redis.call('HINCRBY', key, 'milliseconds', milliseconds)
+redis.call('HSET', key, 'recorded', recorded, 'claims', claims, 'experiments', tonumber(l[16]) + total,
+  'milliseconds', string.format('%d', tonumber(l[14]) + milliseconds))
 if total > 0 then
   redis.call('HINCRBY', 'ar:problem:' .. problem, 'experiments', total)
   redis.call('SADD', 'ar:contributors:' .. problem, contributor)

@@ -99,13 +99,15 @@ class Reported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How far an identity is trusted now: what of its claims waits, what was settled, how many slots it may use."""
+    """How far an identity is trusted now: what of its claims waits, what was settled, how many leases it may hold."""
 
     trouble: str
     unverified: tuple[str, ...]
     wait_ms: int
-    slots: int
+    leases: int
     settled: tuple[str, ...]
+    held: tuple[str, ...]
+    """Claims that wait for a person: their verdict was told, and another one follows."""
 
 
 class Leases:
@@ -176,7 +178,7 @@ class Leases:
             lease_scripts.STANDING,
             (identity, now, slots),
             lambda reply: Standing(trouble=str(reply[0]), unverified=tuple(reply[1]), wait_ms=int(reply[2]),
-                                   slots=int(reply[3]), settled=tuple(reply[4])),
+                                   leases=int(reply[3]), settled=tuple(reply[4]), held=tuple(reply[5])),
         )  # fmt: skip
 
     def may_read(self, identity: str, blob: str) -> Call[bool]:
@@ -213,7 +215,7 @@ def _arguments(one: Tried) -> tuple[Any, ...]:
 
 def _granted(reply: list[Any]) -> Granted:
     answer, fencing, wait_ms, *more = reply
-    attempts = tuple(more[0]) if more else ()
+    attempts = tuple(more[0].split("\n")) if more and more[0] else ()
     return Granted(answer=str(answer), fencing=int(fencing), wait_ms=int(wait_ms), attempts=attempts)
 
 

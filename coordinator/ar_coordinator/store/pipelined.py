@@ -1,21 +1,24 @@
-"""Script calls as values, so that many of them share one round trip to Redis and one write to its disk.
+"""Script calls as values, and the one way on which those of an event loop go to Redis together.
 
-Not here: what the scripts do. Calls of one batch run in their order, each atomic for itself.
+Not here: what the scripts do. Calls run in the order in which they were submitted, each atomic for itself.
 """
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, Generic, TypeVar, cast
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisError
 
 from ar_coordinator.store.connection import Client
+from ar_coordinator.store.line import Line, connect, settle
 
 T = TypeVar("T")
-_BATCH = 200
-"""Calls of one round trip: a reply waits for those before it, so that a batch has to stay short."""
+_PATIENCE_SECONDS = 3.0
+"""A server that is away for less is waited for: the embedded one is started again at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,79 +30,91 @@ class Call(Generic[T]):
     read: Callable[[Any], T]
 
 
-def run_calls(client: Client, calls: Sequence[Call[Any]]) -> list[Any]:
-    """Run ``calls`` in one round trip; return what each came to, an exception where one failed."""
-    replies = _send(client, calls)
-    missing = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-    if missing:
-        for script in {calls[index].script for index in missing}:
-            client.script_load(script)
-        again = _send(client, [calls[index] for index in missing])
-        for index, reply in zip(missing, again, strict=True):
-            replies[index] = reply
-    return [
-        reply if isinstance(reply, Exception) else call.read(reply)
-        for call, reply in zip(calls, replies, strict=True)
-    ]
-
-
 def run_call(client: Client, call: Call[T]) -> T:
-    """Run one call; raises what Redis raises."""
-    (reply,) = run_calls(client, [call])
-    if isinstance(reply, Exception):
-        raise reply
-    return cast("T", reply)
+    """Run one call and wait for it; raises what Redis raises."""
+    try:
+        reply = client.evalsha(_digest(call.script), 0, *call.arguments)
+    except NoScriptError:
+        reply = client.eval(call.script, 0, *call.arguments)
+    return call.read(reply)
 
 
-def _send(client: Client, calls: Sequence[Call[Any]]) -> list[Any]:
-    pipeline = client.pipeline(transaction=False)
-    for call in calls:
-        pipeline.evalsha(_digest(call.script), 0, *call.arguments)
-    return list(pipeline.execute(raise_on_error=False))
-
-
+@cache
 def _digest(script: str) -> str:
     return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
 
 
 class Pipelined:
-    """Gathers the calls of an event loop while one batch is under way, and sends them together as the next.
+    """Sends the calls of one turn of the event loop in one write, and hands out the replies as they come.
 
-    Under load batches grow by themselves and one sync of Redis's disk acknowledges a whole batch; an idle pool
-    waits for nothing.
+    Nothing waits for the reply to what was sent before: under load one sync of Redis's disk acknowledges many calls,
+    and an idle pool waits for nothing. Without a connection calls wait for a moment; what was under way when one
+    broke fails, since nobody knows what became of it.
     """
 
     def __init__(self, client: Client) -> None:
-        self._client = client
+        """``client`` tells where the server is, and how to sign in there."""
+        self._pool = client.connection_pool
+        self._line: Line | None = None
+        self._known: set[str] = set()
+        """Scripts that were sent whole on this line; from then on their digest names them."""
         self._waiting: list[tuple[Call[Any], asyncio.Future[Any]]] = []
-        self._task: asyncio.Task[None] | None = None
+        self._connecting: asyncio.Task[None] | None = None
 
     async def run(self, call: Call[T]) -> T:
         """Return what ``call`` came to; raises what Redis raises."""
+        return await self.submit(call)
+
+    def submit(self, call: Call[T]) -> "asyncio.Future[T]":
+        """Send ``call`` after those before it; the future has what it comes to, or what Redis raises."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append((call, future))
-        if self._task is None:
-            self._task = asyncio.create_task(self._drain(), name="pipelined")
-        return cast("T", await future)
+        if self._line is not None and self._line.is_open:
+            self._send(self._line, call, future)
+        else:
+            self._waiting.append((call, future))
+            if self._connecting is None:
+                self._connecting = asyncio.create_task(self._connect(), name="pipelined-connect")
+        return cast("asyncio.Future[T]", future)
 
-    async def _drain(self) -> None:
+    def close(self) -> None:
+        """End the connection."""
+        if self._line is not None:
+            self._line.close()
+
+    async def _connect(self) -> None:
+        """Connect, and send what waits; it fails where there is no server for a while."""
         try:
-            while self._waiting:
-                batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
-                await self._settle(batch)
+            self._line = await connect(self._pool, _PATIENCE_SECONDS)
+        except (OSError, RedisError) as error:
+            failure = error if isinstance(error, RedisError) else RedisConnectionError(str(error))
+            for _, future in self._waiting:
+                settle(future, failure)
+        else:
+            self._known.clear()
+            for call, future in self._waiting:
+                self._send(self._line, call, future)
         finally:
-            self._task = None
+            self._waiting = []
+            self._connecting = None
 
-    async def _settle(self, batch: list[tuple[Call[Any], asyncio.Future[Any]]]) -> None:
-        replies: list[Any]
-        try:
-            replies = await asyncio.to_thread(run_calls, self._client, [call for call, _ in batch])
-        except Exception as error:
-            replies = [error] * len(batch)
-        for (_, future), reply in zip(batch, replies, strict=True):
-            if future.done():
-                continue  # whoever asked has gone
-            if isinstance(reply, Exception):
-                future.set_exception(reply)
-            else:
-                future.set_result(reply)
+    def _send(self, line: Line, call: Call[Any], future: "asyncio.Future[Any]") -> None:
+        script = call.script
+        if script in self._known:
+            start: tuple[str, str, int] = ("EVALSHA", _digest(script), 0)
+        else:
+            self._known.add(script)
+            start = ("EVAL", script, 0)
+        line.send((*start, *call.arguments), partial(self._answered, line, call, future))
+
+    def _answered(self, line: Line, call: Call[Any], future: "asyncio.Future[Any]", reply: Any) -> None:
+        if isinstance(reply, NoScriptError) and line.is_open:
+            # Somebody emptied the server's cache of scripts.
+            self._known.discard(call.script)
+            self._send(line, call, future)
+            return
+        if not isinstance(reply, Exception):
+            try:
+                reply = call.read(reply)
+            except Exception as error:
+                reply = error
+        settle(future, reply)

@@ -13,6 +13,7 @@ from ar_coordinator.web.history import Step
 from ar_coordinator.web.site import Site
 from ar_core.errors import PoolError
 from ar_core.records import Experiment, ProblemCard
+from ar_core.scan import scan
 
 
 def routes(site: Site) -> list[Route]:
@@ -51,6 +52,7 @@ def _page(site: Site, request: Request, card: ProblemCard, x: Experiment, step: 
     return site.page(
         request, "experiment.html", card=card, x=x, step=step, parent=parent, shown=content is not None,
         changes=None if content is None else _changes(site, x, content),
+        hints=() if content is None else scan(content),
     )  # fmt: skip
 
 

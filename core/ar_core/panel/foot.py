@@ -44,7 +44,8 @@ class Foot:
         out += [row + "\n" for row in self._painted(above)]
         out.append(_STAY)
         out += [f"{row}{_REST_OF_ROW}\n" for row in rows]
-        out += [_WRAP, _END]
+        # Below the block is what was typed there.
+        out += [_WRAP, _REST_OF_SCREEN, _END]
         self._rows, self._widths = rows, [row.cell_len for row in block]
         return "".join(out)
 

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from ar_core.text import one_line
-
 FRAME_ROWS = 2
 """Rows that the frame itself takes."""
 FRAME_COLUMNS = 4
@@ -17,18 +15,16 @@ WIDEST = 120
 _DIM = "dim"
 
 
-def clean(text: object, limit: int = 200) -> str:
-    """Return a stranger's text as one line without anything that a terminal would obey."""
-    return one_line(str(text), limit)
-
-
 def fit(text: Text | str, width: int, *, right: bool = False) -> Text:
     """Return ``text`` with exactly ``width`` columns: cut with an ellipsis, or padded."""
+    if width <= 0:
+        return Text()
     whole = Text(text) if isinstance(text, str) else text.copy()
-    width = max(0, width)
     whole.truncate(width, overflow="ellipsis")
-    space = " " * (width - whole.cell_len)
-    return Text(space) + whole if right else whole + Text(space)
+    space = width - whole.cell_len
+    if space:
+        (whole.pad_left if right else whole.pad_right)(space)
+    return whole
 
 
 def spread(left: Text | str, right: Text | str, width: int) -> Text:
@@ -41,8 +37,7 @@ def spread(left: Text | str, right: Text | str, width: int) -> Text:
 def framed(rows: Sequence[Text | str], *, title: str, right: str = "", below: str = "", width: int) -> list[Text]:
     """Return the rows in a frame of ``width`` columns, with words in its upper and lower edge."""
     inner = width - FRAME_COLUMNS
-    side = Text("│", style=_DIM)
-    body = [Text(" ").join([side, fit(row, inner), side]) for row in rows]
+    body = [Text.assemble(("│ ", _DIM), fit(row, inner), (" │", _DIM)) for row in rows]
     return [_edge("╭", "╮", title, right, width), *body, _edge("╰", "╯", "", below, width)]
 
 
@@ -52,7 +47,7 @@ def _edge(begin: str, end: str, left: str, right: str, width: int) -> Text:
     first, last = _label(left), _label(right)
     if first.cell_len + last.cell_len > room:
         last = Text()
-    first.truncate(room, overflow="ellipsis")
+    first = fit(first, min(room, first.cell_len))
     line = "─" * (room - first.cell_len - last.cell_len)
     first.stylize("bold")
     return Text.assemble((f"{begin}─", _DIM), first, (line, _DIM), last, (f"─{end}", _DIM))

@@ -1,4 +1,4 @@
-"""Small drawings in a line: how much is left as a bar, values over time as a curve, seconds as a clock.
+"""Small drawings in a line: how much is left as a bar, values over time as a curve.
 
 Not here: where in a panel they stand.
 """
@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 _FULL, _EMPTY = "━", "·"
 _LEVELS = "▁▂▃▄▅▆▇█"
-_LONGEST = 1000 * 3600.0
 
 
 def bar(share: float, width: int) -> tuple[str, str]:
@@ -21,7 +20,7 @@ def bar(share: float, width: int) -> tuple[str, str]:
 
 
 def curve(values: Sequence[float], width: int) -> str:
-    """Return values, evenly spread over the time, as a line of at most ``width`` blocks; the highest is a full one."""
+    """Return values, evenly spread over the time, as a line of at most ``width`` blocks, the highest a full one."""
     known = [value for value in values if math.isfinite(value)]
     if not known or width <= 0:
         return ""
@@ -34,21 +33,3 @@ def _level(value: float, low: float, high: float) -> int:
     # Halved, since the difference of two large numbers may be no number.
     span = high / 2 - low / 2
     return round((value / 2 - low / 2) / span * (len(_LEVELS) - 1)) if span > 0 else 0
-
-
-def clock(seconds: float) -> str:
-    """Show seconds as ``0:41``, ``11:52`` or ``2:03:10``, rounded up: 0:00 is over."""
-    if not math.isfinite(seconds):
-        return "–"
-    whole = math.ceil(min(max(seconds, 0.0), _LONGEST))
-    minutes, rest = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def per_second(rate: float) -> str:
-    """Show a rate with three digits: ``12.3/s``; slow ones as ``4.2/min`` or ``1.5/h``."""
-    for unit, length in (("s", 1), ("min", 60), ("h", 3600)):
-        if rate * length >= 1 or unit == "h":
-            return f"{rate * length:.3g}/{unit}" if rate * length < 1000 else f"{rate * length:.0f}/{unit}"
-    raise AssertionError

@@ -72,6 +72,8 @@ class WorkRequest(_message.Message):
     REPORT_FIELD_NUMBER: _builtins.int
     RELEASE_FIELD_NUMBER: _builtins.int
     GOODBYE_FIELD_NUMBER: _builtins.int
+    PROGRAMS_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___Hello:
         """The first message of a stream."""
@@ -96,6 +98,14 @@ class WorkRequest(_message.Message):
     def goodbye(self) -> Global___Goodbye:
         """The stream ends on purpose."""
 
+    @_builtins.property
+    def programs(self) -> Global___Programs:
+        """Answers Ask."""
+
+    @_builtins.property
+    def more(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkRequest]:
+        """What is said at the same time, after this; none of these has more of its own."""
+
     def __init__(
         self,
         *,
@@ -105,12 +115,14 @@ class WorkRequest(_message.Message):
         report: Global___Report | None = ...,
         release: Global___Release | None = ...,
         goodbye: Global___Goodbye | None = ...,
+        programs: Global___Programs | None = ...,
+        more: _abc.Iterable[Global___WorkRequest] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["goodbye", b"goodbye", "hello", b"hello", "message", b"message", "progress", b"progress", "release", b"release", "report", b"report", "want", b"want"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["goodbye", b"goodbye", "hello", b"hello", "message", b"message", "programs", b"programs", "progress", b"progress", "release", b"release", "report", b"report", "want", b"want"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["goodbye", b"goodbye", "hello", b"hello", "message", b"message", "progress", b"progress", "release", b"release", "report", b"report", "want", b"want"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["goodbye", b"goodbye", "hello", b"hello", "message", b"message", "more", b"more", "programs", b"programs", "progress", b"progress", "release", b"release", "report", b"report", "want", b"want"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "want", "progress", "report", "release", "goodbye"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "want", "progress", "report", "release", "goodbye", "programs"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -129,6 +141,8 @@ class WorkResponse(_message.Message):
     CANCEL_FIELD_NUMBER: _builtins.int
     IMPROVED_FIELD_NUMBER: _builtins.int
     WAIT_FIELD_NUMBER: _builtins.int
+    ASK_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def welcome(self) -> Global___Welcome:
         """Answers Hello."""
@@ -157,6 +171,14 @@ class WorkResponse(_message.Message):
     def wait(self) -> Global___Wait:
         """There is no work now."""
 
+    @_builtins.property
+    def ask(self) -> Global___Ask:
+        """Which programs are there; answered with Programs."""
+
+    @_builtins.property
+    def more(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkResponse]:
+        """What is said at the same time, after this; none of these has more of its own."""
+
     def __init__(
         self,
         *,
@@ -167,12 +189,14 @@ class WorkResponse(_message.Message):
         cancel: Global___Cancel | None = ...,
         improved: Global___Improved | None = ...,
         wait: Global___Wait | None = ...,
+        ask: Global___Ask | None = ...,
+        more: _abc.Iterable[Global___WorkResponse] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "improved", b"improved", "message", b"message", "receipt", b"receipt", "task", b"task", "verdict", b"verdict", "wait", b"wait", "welcome", b"welcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cancel", b"cancel", "improved", b"improved", "message", b"message", "receipt", b"receipt", "task", b"task", "verdict", b"verdict", "wait", b"wait", "welcome", b"welcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "improved", b"improved", "message", b"message", "receipt", b"receipt", "task", b"task", "verdict", b"verdict", "wait", b"wait", "welcome", b"welcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "cancel", b"cancel", "improved", b"improved", "message", b"message", "more", b"more", "receipt", b"receipt", "task", b"task", "verdict", b"verdict", "wait", b"wait", "welcome", b"welcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "task", "receipt", "verdict", "cancel", "improved", "wait"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "task", "receipt", "verdict", "cancel", "improved", "wait", "ask"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -258,7 +282,7 @@ class MachineLimits(_message.Message):
     """Graphics processors."""
     @_builtins.property
     def programs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Programs on PATH out of those that problems ask for."""
+        """Programs that a room finds, out of those that problems ask for; a machine that waits for Ask leaves it empty."""
 
     def __init__(
         self,
@@ -275,6 +299,54 @@ class MachineLimits(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MachineLimits: _TypeAlias = MachineLimits  # noqa: Y015
+
+@_typing.final
+class Ask(_message.Message):
+    """Which of these programs does a room of this machine find? Only what the pool's problems ask for is asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRAMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def programs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names without a path."""
+
+    def __init__(
+        self,
+        *,
+        programs: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["programs", b"programs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Ask: _TypeAlias = Ask  # noqa: Y015
+
+@_typing.final
+class Programs(_message.Message):
+    """The programs that are there, out of all that were asked for in this stream; replaces what was said before."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names without a path."""
+
+    def __init__(
+        self,
+        *,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["names", b"names"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Programs: _TypeAlias = Programs  # noqa: Y015
 
 @_typing.final
 class LeaseName(_message.Message):
@@ -547,11 +619,11 @@ class Welcome(_message.Message):
     PROGRESS_INTERVAL_FIELD_NUMBER: _builtins.int
     REPORT_INTERVAL_FIELD_NUMBER: _builtins.int
     PROTOCOL_FIELD_NUMBER: _builtins.int
-    SLOTS_FIELD_NUMBER: _builtins.int
+    LEASES_FIELD_NUMBER: _builtins.int
     protocol: _builtins.int
     """Protocol of this stream."""
-    slots: _builtins.int
-    """Slots that are used at most."""
+    leases: _builtins.int
+    """Leases that it may hold at most: where all its slots are used, one more than these, to go on with at once."""
     @_builtins.property
     def server_time(self) -> _timestamp_pb2.Timestamp:
         """The server's clock."""
@@ -571,11 +643,11 @@ class Welcome(_message.Message):
         progress_interval: _duration_pb2.Duration | None = ...,
         report_interval: _duration_pb2.Duration | None = ...,
         protocol: _builtins.int = ...,
-        slots: _builtins.int = ...,
+        leases: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["progress_interval", b"progress_interval", "report_interval", b"report_interval", "server_time", b"server_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["progress_interval", b"progress_interval", "protocol", b"protocol", "report_interval", b"report_interval", "server_time", b"server_time", "slots", b"slots"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["leases", b"leases", "progress_interval", b"progress_interval", "protocol", b"protocol", "report_interval", b"report_interval", "server_time", b"server_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -598,7 +670,7 @@ class Task(_message.Message):
     INSPIRATIONS_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     EXPLORE_FIELD_NUMBER: _builtins.int
-    TRIED_FIELD_NUMBER: _builtins.int
+    TRIED_HASHES_FIELD_NUMBER: _builtins.int
     problem: _builtins.str
     """Name of the problem."""
     revision: _builtins.int
@@ -613,6 +685,8 @@ class Task(_message.Message):
     """Verified score of the parent."""
     explore: _builtins.bool
     """Asks for a direction that was not tried yet."""
+    tried_hashes: _builtins.bytes
+    """Normalised content hashes that were tried last, 32 bytes each, one after another."""
     @_builtins.property
     def lease(self) -> Global___LeaseName:
         """The lease."""
@@ -629,10 +703,6 @@ class Task(_message.Message):
     def attempts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """One line on each of the last attempts on this parent."""
 
-    @_builtins.property
-    def tried(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Normalised content hashes that were tried before."""
-
     def __init__(
         self,
         *,
@@ -647,11 +717,11 @@ class Task(_message.Message):
         inspirations: _abc.Iterable[Global___Inspiration] | None = ...,
         attempts: _abc.Iterable[_builtins.str] | None = ...,
         explore: _builtins.bool = ...,
-        tried: _abc.Iterable[_builtins.str] | None = ...,
+        tried_hashes: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_parent_score", b"_parent_score", "box", b"box", "lease", b"lease", "parent_score", b"parent_score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parent_score", b"_parent_score", "attempts", b"attempts", "box", b"box", "bundle", b"bundle", "explore", b"explore", "inspirations", b"inspirations", "lease", b"lease", "parent", b"parent", "parent_blob", b"parent_blob", "parent_score", b"parent_score", "problem", b"problem", "revision", b"revision", "tried", b"tried"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parent_score", b"_parent_score", "attempts", b"attempts", "box", b"box", "bundle", b"bundle", "explore", b"explore", "inspirations", b"inspirations", "lease", b"lease", "parent", b"parent", "parent_blob", b"parent_blob", "parent_score", b"parent_score", "problem", b"problem", "revision", b"revision", "tried_hashes", b"tried_hashes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__parent_score: _TypeAlias = _typing.Literal["parent_score"]  # noqa: Y015
     _WhichOneofArgType__parent_score: _TypeAlias = _typing.Literal["_parent_score", b"_parent_score"]  # noqa: Y015

@@ -102,11 +102,10 @@ def test_only_the_hash_of_a_secret_is_stored(identities: Identities, store: Stor
 
 
 @pytest.mark.parametrize(("role", "wanted", "answer"), [
-    (Role.WORKER, "", "joined"), (Role.WORKER, "worker", "joined"), (Role.WORKER, "contributor", "joined"),
-    (Role.WORKER, "publisher", "role"), (Role.WORKER, "operator", "role"), (Role.PUBLISHER, "worker", "role"),
-    (Role.PUBLISHER, "contributor", "joined"), (Role.VERIFIER, "contributor", "role"),
+    (Role.WORKER, "", "joined"), (Role.WORKER, "worker", "joined"), (Role.WORKER, "publisher", "role"),
+    (Role.WORKER, "operator", "role"), (Role.PUBLISHER, "worker", "role"), (Role.VERIFIER, "worker", "role"),
     (Role.VERIFIER, "verifier", "joined"), (Role.OPERATOR, "publisher", "joined"),
-    (Role.OPERATOR, "contributor", "joined"),
+    (Role.OPERATOR, "worker", "joined"),
 ])  # fmt: skip
 def test_what_a_token_of_a_role_is_good_for(identities: Identities, role: Role, wanted: str, answer: str) -> None:
     token(identities, role=role)
@@ -121,7 +120,7 @@ def test_what_a_token_of_a_role_is_good_for(identities: Identities, role: Role, 
 
 def test_having_joined_in_one_role_is_no_way_into_another(identities: Identities) -> None:
     token(identities)
-    joined(identities, role="contributor")
+    joined(identities, role="worker")
     assert redeem(identities, role="publisher") == Redeemed(answer="role", detail="worker")
 
 

@@ -147,7 +147,8 @@ class LeaseMachine(RuleBasedStateMachine):
         elif not self.open[problem]:
             expected = "closed"
         else:
-            full = len(self.held(identity)) >= FIRST_SLOTS or self.unverified(identity) >= WAITING_CLAIMS
+            # All its slots are used, and one lease waits.
+            full = len(self.held(identity)) > FIRST_SLOTS or self.unverified(identity) >= WAITING_CLAIMS
             expected = "quota" if full else "granted"
         assert granted.answer == expected
         if granted.answer == "granted":
@@ -336,11 +337,19 @@ def test_a_report_counts_once(opened: Store, lease: Name) -> None:
 
 
 def test_a_machine_holds_no_more_than_it_may(opened: Store, lease: Name) -> None:
-    assert grant(opened, "l-2", "i-a", 1000, slots=1).answer == "quota"
+    # It is new, and gets fewer leases than it has slots.
     assert grant(opened, "l-2", "i-a", 1000, slots=9).answer == "granted"
     assert grant(opened, "l-3", "i-a", 1000, slots=9).answer == "quota"
     opened.leases.run(opened.leases.release("i-a", lease))
     assert grant(opened, "l-3", "i-a", 1000, slots=9).answer == "granted"
+
+
+@pytest.mark.parametrize("slots", [1, FIRST_SLOTS])
+def test_where_all_slots_are_used_one_lease_waits_for_the_next(opened: Store, slots: int) -> None:
+    for n in range(slots + 1):
+        assert grant(opened, f"l-{n}", "i-a", 1000, slots=slots).answer == "granted"
+    assert grant(opened, "l-one-more", "i-a", 1000, slots=slots).answer == "quota"
+    assert standing(opened, "i-a", 1000, slots=slots).leases == slots + 1
 
 
 def test_a_lease_is_not_held_for_ever(opened: Store, lease: Name) -> None:
@@ -450,13 +459,13 @@ def test_claims_wait_for_verdicts_before_there_is_more_work(opened: Store) -> No
 
 
 def test_a_machine_whose_claims_hold_gets_more_slots(opened: Store, lease: Name) -> None:
-    assert standing(opened, "i-a", 2000).slots == FIRST_SLOTS
+    assert standing(opened, "i-a", 2000).leases == FIRST_SLOTS
     report(opened, "i-a", lease, 1, claim(1, "good"), now=2000)
     settle(opened, "x-0000000000000001", S.ACCEPTED)
     now = standing(opened, "i-a", 2000)
     assert now.settled == ("x-0000000000000001",)
-    assert now.slots == FIRST_SLOTS + 2
-    assert standing(opened, "i-a", 2000, slots=1).slots == 1
+    assert now.leases == FIRST_SLOTS + 2
+    assert standing(opened, "i-a", 2000, slots=1).leases == 2
 
 
 @pytest.mark.parametrize(("noise", "first"), [("none", 1), ("seed", NOISY_FAILURES)])
@@ -476,7 +485,7 @@ def test_claims_that_do_not_hold_cool_a_machine_down(store: Store, noise: str, f
         now += after.wait_ms
     steps = [min(LONGEST_COOL_DOWN_MS, COOL_DOWN_MS * 2**n) for n in range(9)]
     assert waits == [0] * (first - 1) + steps
-    assert standing(store, "i-a", now).slots == 1
+    assert standing(store, "i-a", now).leases == 1
 
 
 def test_an_honest_claim_that_came_too_late_is_no_failure(opened: Store, lease: Name) -> None:

@@ -36,7 +36,7 @@ def join(
 
     donation = read_donation(**options)  # type: ignore[arg-type]
     where, parsed = parse_address(address), parse_token(token)
-    _, grade = find_sandbox()
+    sandbox, grade = find_sandbox()
     if dry_run:
         if output.as_json:
             output.document(plan_document(donation, str(where), "", grade))
@@ -47,7 +47,7 @@ def join(
     with place.alone():
         login = enrol(place, where, parsed, name=name)
         if not no_start:
-            return work(place, login, donation, output)
+            return work(place, login, donation, output, (sandbox, grade))
     if output.as_json:
         output.document(membership_document(login))
     else:

@@ -16,7 +16,7 @@ def status(output: Output) -> int:
     from ar_core.errors import PoolError
     from ar_worker.account import Account
     from ar_worker.place import find_place, not_joined
-    from ar_worker.voice import wait_sentence
+    from ar_worker.sentences import wait_sentence
 
     place = find_place()
     try:

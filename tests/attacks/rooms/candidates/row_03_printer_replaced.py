@@ -1,0 +1,9 @@
+"""Replaces what turns a result into text.
+
+expect: worse
+bites: naive
+"""
+
+import json
+
+json.dumps = lambda *_values, **_more: FAKE.splitlines()[-1]

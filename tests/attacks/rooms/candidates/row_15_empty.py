@@ -1,0 +1,8 @@
+"""Answers nothing.
+
+expect: worse
+"""
+
+
+def answer(numbers):
+    return None

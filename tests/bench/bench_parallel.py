@@ -1,0 +1,257 @@
+"""Bench ``parallel``: what 64 volunteers on one problem reach with the evaluations that one volunteer has alone.
+
+Durations are simulated; the search, the choice of what to build on, the judgement and the rebasing are the pool's own
+code. One verifier takes four evaluations for each claim. ``strict parents`` drops every win that is not built on
+today's best, ``today's best`` compares it with that, ``rebase`` also makes its change again on today's best.
+"""
+
+import heapq
+import json
+import platform
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+from ar_coordinator.dispatch import Frontier, Version, policy
+from ar_coordinator.judgement import judge
+from ar_coordinator.rebasing import rebase
+from ar_coordinator.work_order import PairResult, SideResult
+from ar_core.acceptance import Verdict
+from ar_core.candidate import content_hash
+from ar_core.metric import Direction
+from ar_core.problem import Evaluation, Files, Kind, Metric, Problem, Search
+from ar_search.agent import Observation
+from ar_search.agent import Task as AgentTask
+from ar_search.tuner import Tuner, make_tuner
+
+ROOT = Path(__file__).parent.parent.parent
+VOLUNTEERS, EACH, RUNS = 64, 100, 5
+LEASE_EVALUATIONS = 50
+VERIFICATION = 0.2
+"""Of an evaluation's mean duration: what one verdict takes; verifiers of a pool grow with its volunteers."""
+SIZE = 40
+Score = Callable[[list[float]], float]
+_WANTED = [random.Random("wanted").uniform(-80, 80) for _ in range(SIZE)]
+
+
+def separable(x: list[float]) -> float:
+    """The squared distance from a point: each number can be improved by itself."""
+    return sum((a - b) ** 2 for a, b in zip(x, _WANTED, strict=True))
+
+
+def coupled(x: list[float]) -> float:
+    """Rosenbrock's valley in 40 dimensions: numbers have to move together."""
+    y = [value / 40 for value in x]
+    return sum(100 * (b - a * a) ** 2 + (1 - a) ** 2 for a, b in zip(y, y[1:], strict=False))
+
+
+def rugged(x: list[float]) -> float:
+    """Rastrigin's function around a point: many local optima for each number."""
+    return sum(
+        ((a - b) / 20) ** 2 + 2 * (1 - random.Random(round((a - b) * 4)).random())
+        for a, b in zip(x, _WANTED, strict=True)
+    )
+
+
+LANDSCAPES: dict[str, Score] = {"separable": separable, "coupled": coupled, "rugged": rugged}
+PROBLEM = Problem(
+    name="landscape", title="A landscape", files=Files(program="program.md", mutable="x.json", max_bytes=8192),
+    metric=Metric(name="distance", direction=Direction.MINIMIZE),
+    evaluation=Evaluation(kind=Kind.DATA, score=("score",), time_budget=1.0, score_timeout=1.0),
+    search=Search(tune=("* -100..100",)),
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Volunteer:
+    """One machine with one slot."""
+
+    tuner: Tuner
+    parent: str
+    left: int
+    claimed: set[bytes] = field(default_factory=set)
+    waiting: bool = False
+    """A claim of this lease has no verdict yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A win as its finder saw it."""
+
+    content: bytes
+    parent: str
+    volunteer: int
+
+
+@dataclass(slots=True)
+class Pool:
+    """The coordinator's side: the versions on main, by name, and what happened to claims."""
+
+    score: Score
+    mode: str
+    rng: random.Random
+    contents: dict[str, bytes]
+    versions: list[Version]
+    known: set[str] = field(default_factory=set)
+    counts: dict[str, int] = field(default_factory=lambda: {"accepted": 0, "rebased": 0, "dropped": 0})
+
+    @property
+    def best(self) -> Version:
+        return self.versions[-1]
+
+    def value(self, content: bytes) -> float:
+        return self.score(json.loads(content))
+
+    def task(self) -> tuple[str, bytes]:
+        """Return what the next lease builds on."""
+        ordered = sorted(self.versions, key=lambda version: version.score or 0.0)
+        pick = policy("champion").pick(Frontier(versions=tuple(ordered)), self.rng)
+        return pick.parent.commit, self.contents[pick.parent.commit]
+
+    def verify(self, claim: Claim) -> int:
+        """Settle a claim; return how many verifications that took."""
+        if self.mode == "strict parents" and claim.parent != self.best.commit:
+            self.counts["dropped"] += 1
+            return 1
+        if self._accept(claim.content, "accepted"):
+            return 1
+        if self.mode != "rebase" or claim.parent == self.best.commit:
+            self.counts["dropped"] += 1
+            return 1
+        made = rebase(PROBLEM, self.contents[claim.parent], claim.content, self.contents[self.best.commit])
+        if made is None or content_hash(made) in self.known or not self._accept(made, "rebased"):
+            self.counts["dropped"] += 1
+        return 2
+
+    def _accept(self, content: bytes, word: str) -> bool:
+        self.known.add(content_hash(content))
+        try:
+            mine = side(self.value(content))
+        except (ValueError, TypeError):
+            return False
+        theirs = side(self.best.score or 0.0)
+        pairs = [PairResult(index=i, candidate=mine, incumbent=theirs) for i in range(2)]
+        if judge(PROBLEM, None, pairs).decision.verdict is not Verdict.ACCEPT:
+            return False
+        name = f"c{len(self.versions)}"
+        self.contents[name] = content
+        self.versions.append(Version(commit=name, blob=name, score=mine.score))
+        self.counts[word] += 1
+        return True
+
+
+def side(score: float) -> SideResult:
+    """Return one measured side."""
+    return SideResult(outcome="ok", score=score, secondary={}, feedback="", seconds=0.0)
+
+
+def simulate(score: Score, mode: str, volunteers: int, evaluations: int, seed: int) -> Pool:
+    """Let so many volunteers make so many evaluations altogether."""
+    rng = random.Random(seed)
+    start = json.dumps([0.0] * SIZE).encode()
+    first = Version(commit="c0", blob="c0", score=score([0.0] * SIZE))
+    pool = Pool(score, mode, rng, {"c0": start}, [first])
+    ticket = count()
+    machines = [lease(pool, rng) for _ in range(volunteers)]
+    events: list[tuple[float, int, int]] = []
+    for index in range(volunteers):
+        heapq.heappush(events, (rng.lognormvariate(0, 0.3), next(ticket), index))
+    queue: list[Claim] = []
+    free_at, made = 0.0, 0
+    while made < evaluations:
+        now, _, index = heapq.heappop(events)
+        while queue and free_at <= now:
+            claim = queue.pop(0)
+            before = pool.best
+            free_at += VERIFICATION * pool.verify(claim)
+            if claim.volunteer >= 0:
+                machines[claim.volunteer].waiting = False
+            if pool.best is not before:
+                for machine in machines:
+                    machine.tuner.improved(pool.contents[pool.best.commit], pool.best.score or 0.0)
+        machine = machines[index]
+        made += 1
+        step(pool, machine, index, queue)
+        if queue and free_at < now:
+            free_at = now
+        if machine.left <= 0:
+            for claim in queue:
+                if claim.volunteer == index:
+                    queue[queue.index(claim)] = Claim(content=claim.content, parent=claim.parent, volunteer=-1)
+            machines[index] = lease(pool, rng)
+        heapq.heappush(events, (now + rng.lognormvariate(0, 0.3), next(ticket), index))
+    for claim in queue:
+        pool.verify(claim)
+    return pool
+
+
+def lease(pool: Pool, rng: random.Random) -> Volunteer:
+    """Begin a lease."""
+    commit, content = pool.task()
+    task = AgentTask(
+        mutable_path=PROBLEM.files.mutable, parent=content, parent_score=pool.value(content),
+        direction=Direction.MINIMIZE, max_bytes=PROBLEM.files.max_bytes, hints=PROBLEM.search.tune,
+    )  # fmt: skip
+    return Volunteer(make_tuner(task, rng.getrandbits(32)), commit, LEASE_EVALUATIONS)
+
+
+def step(pool: Pool, machine: Volunteer, index: int, queue: list[Claim]) -> None:
+    """Make one evaluation, and claim what is better than everything that this lease was told."""
+    machine.left -= 1
+    proposal = machine.tuner.propose()
+    if proposal is None:
+        machine.left = 0
+        return
+    try:
+        value: float | None = pool.value(proposal.content)
+    except (ValueError, TypeError):
+        value = None
+    before = machine.tuner.best
+    machine.tuner.observe(proposal, Observation(score=value))
+    better = value is not None and before.score is not None and value < before.score
+    if better and before.content in {pool.contents[v.commit] for v in pool.versions[-3:]}:
+        machine.parent = next(v.commit for v in reversed(pool.versions) if pool.contents[v.commit] == before.content)
+    if better:
+        mine = [claim for claim in queue if claim.volunteer == index]
+        for claim in mine:
+            queue.remove(claim)
+        queue.append(Claim(content=proposal.content, parent=machine.parent, volunteer=index))
+
+
+def main() -> None:
+    """Simulate, print the table, and add to bench/results.json."""
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
+    begun = time.perf_counter()
+    rows: list[dict[str, object]] = []
+    total = VOLUNTEERS * EACH
+    for name, score in LANDSCAPES.items():
+        settings = [("alone", 1)] + [(mode, VOLUNTEERS) for mode in ("strict parents", "today's best", "rebase")]
+        for mode, volunteers in settings:
+            rule = "today's best" if mode == "alone" else mode
+            pools = [simulate(score, rule, volunteers, total, seed) for seed in range(runs)]
+            finals = [pool.best.score or 0.0 for pool in pools]
+            rows.append({
+                "landscape": name, "volunteers": volunteers, "rule": mode, "best": round(statistics.median(finals), 4),
+                "from": round(min(finals), 4), "to": round(max(finals), 4),
+                **{word: round(statistics.median(p.counts[word] for p in pools)) for word in pools[0].counts},
+            })  # fmt: skip
+    print(f"parallel: best score (lower is better) after {total} evaluations altogether, medians of {runs}")
+    names = list(rows[0])
+    widths = [max(len(str(row[key])) for row in [{key: key}, *rows]) for key in names]
+    for row in [{key: key for key in names}, *rows]:
+        print("  " + "  ".join(str(row[key]).ljust(width) for key, width in zip(names, widths, strict=True)).rstrip())
+    print(f"  ({time.perf_counter() - begun:.0f} s)")
+    path = ROOT / "bench" / "results.json"
+    path.parent.mkdir(exist_ok=True)
+    known = json.loads(path.read_text()) if path.exists() else {}
+    figures = {"bench": "parallel", "evaluations": total, "rows": rows, "python": platform.python_version()}
+    path.write_text(json.dumps({**known, "parallel": figures}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

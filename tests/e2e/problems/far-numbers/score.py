@@ -1,0 +1,18 @@
+"""Scores numbers.json by its squared distance from ten numbers; far from them nearly any search finds better ones."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+WANTED = [-31.5, 62.25, 8.75, -77.0, 44.5, 90.0, -12.25, 27.0, -58.5, 70.75]
+
+try:
+    numbers = json.loads(Path(os.environ["AR_MUTABLE"]).read_text("utf-8"))
+except (ValueError, RecursionError):
+    sys.exit("numbers.json is not JSON")
+if type(numbers) is not list or len(numbers) != len(WANTED):
+    sys.exit("numbers.json is not a list of ten numbers")
+if any(type(number) not in {int, float} or not -100 <= number <= 100 for number in numbers):
+    sys.exit("a number is outside -100 to 100")
+print("distance:", sum((number - wanted) ** 2 for number, wanted in zip(numbers, WANTED, strict=True)))
