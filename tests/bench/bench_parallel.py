@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 
 from ar_coordinator.dispatch import Frontier, Version, policy
@@ -47,7 +47,7 @@ def separable(x: list[float]) -> float:
 def coupled(x: list[float]) -> float:
     """Rosenbrock's valley in 40 dimensions: numbers have to move together."""
     y = [value / 40 for value in x]
-    return sum(100 * (b - a * a) ** 2 + (1 - a) ** 2 for a, b in zip(y, y[1:], strict=False))
+    return sum(100 * (b - a * a) ** 2 + (1 - a) ** 2 for a, b in pairwise(y))
 
 
 def rugged(x: list[float]) -> float:
@@ -236,7 +236,8 @@ def main() -> None:
             pools = [simulate(score, rule, volunteers, total, seed) for seed in range(runs)]
             finals = [pool.best.score or 0.0 for pool in pools]
             rows.append({
-                "landscape": name, "volunteers": volunteers, "rule": mode, "best": round(statistics.median(finals), 4),
+                "landscape": name, "volunteers": volunteers, "rule": mode,
+                "best": round(statistics.median(finals), 4),
                 "from": round(min(finals), 4), "to": round(max(finals), 4),
                 **{word: round(statistics.median(p.counts[word] for p in pools)) for word in pools[0].counts},
             })  # fmt: skip
