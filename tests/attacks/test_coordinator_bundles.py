@@ -10,10 +10,10 @@ from typing import Any
 import grpc
 import httpx
 import pytest
+from tests.attacks.conftest import failure
 
 from ar_core.lifecycle import ExperimentState, ProblemState
 from ar_proto.v1 import publishing_pb2
-from tests.attacks.conftest import failure
 
 Folder = Callable[..., dict[str, bytes]]
 MIB = 1024 * 1024
