@@ -13,8 +13,8 @@ PACKAGES := proto core sandbox search client worker coordinator
 PROTOS := $(sort $(wildcard proto/ar_proto/v1/*.proto))
 ENVIRONMENT_SCRIPTS := deploy/make-environment.sh deploy/uv.sh
 
-# More workers than this wait for each other's rooms and Redis servers instead of finishing sooner.
-PYTEST_WORKERS ?= logical
+# Half of what a test does is waiting for rooms, servers and disks; more than eight wait for each other.
+PYTEST_WORKERS ?= $(shell echo $$((2 * $$(nproc))))
 PYTEST_MAX_WORKERS ?= 8
 PYTEST_ARGS ?=
 

@@ -166,7 +166,12 @@ def _is_futile(differences: Sequence[float]) -> bool:
     n = len(differences)
     if n >= _STEADY_PAIRS and max(differences) < 0 and len(set(differences)) == 1:
         return True
-    return n >= _FUTILITY_PAIRS and fmean(differences) + _FUTILITY_Z * stdev(differences) / math.sqrt(n) < 0
+    if n < _FUTILITY_PAIRS:
+        return False
+    mean = fmean(differences)
+    # Asked after each pair; `stdev` is exact, and for that fifty times slower.
+    spread = math.sqrt(math.fsum((each - mean) ** 2 for each in differences) / (n - 1))
+    return mean + _FUTILITY_Z * spread / math.sqrt(n) <= 0
 
 
 def _look(process: SignProcess, counted: list[_Scored], direction: Direction, alpha: float) -> Decision:
