@@ -29,6 +29,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 import redis  # noqa: E402
 import rq  # noqa: E402
 from conftest import RunningPool  # noqa: E402
+from figures import keep, tell  # noqa: E402
 
 from ar_coordinator.data_directory import DataDirectory  # noqa: E402
 from ar_coordinator.embedded_redis import EmbeddedRedis  # noqa: E402
@@ -226,13 +227,8 @@ def report(
             f"p50_ms_{n}": round(cuts[49] * 1000, 1),
             f"p99_ms_{n}": round(cuts[98] * 1000, 1),
         }
-    print(f"dispatch: lease, report, durable receipt; medians of {len(peer)}")
-    for name, value in figures.items():
-        print(f"  {name:28} {value}")
-    path = ROOT / "bench" / "results.json"
-    path.parent.mkdir(exist_ok=True)
-    known = json.loads(path.read_text()) if path.exists() else {}
-    path.write_text(json.dumps({**known, "dispatch": figures}, indent=1) + "\n")
+    tell(f"dispatch: lease, report, durable receipt; medians of {len(peer)}", figures)
+    keep("dispatch", figures)
 
 
 def spread(rates: list[float]) -> list[int]:

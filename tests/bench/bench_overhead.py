@@ -4,7 +4,6 @@ Bare is bubblewrap with the same flags, binds and filter, started by nobody in p
 limits, no supervisor. All kinds take turns in every round, so that what else the machine does reaches them alike.
 """
 
-import json
 import os
 import platform
 import statistics
@@ -15,6 +14,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from figures import keep, tell
+
 from ar_core.manifest import read_manifest
 from ar_sandbox import policy, seccomp
 from ar_sandbox.bwrap import Bind, RoomPlan, arguments, find_tools
@@ -23,7 +24,6 @@ from ar_sandbox.machine import TRIAL_LIMITS, Machine
 from ar_sandbox.rooms import OpenProblem, PreparedProblem, RunSeeds, Sandbox
 from ar_sandbox.supervisor import End
 
-ROOT = Path(__file__).parent.parent.parent
 ROUNDS, WARMING = 120, 5
 EMPTY = ("python", "-I", "-S", "-c", "pass")
 SCORER = ("python", "score.py")
@@ -182,13 +182,10 @@ def report(machine: Machine, taken: dict[str, list[float]], shares: dict[float, 
         **{f"share_inside_scorer_{seconds:g}s": round(share, 3) for seconds, share in shares.items()},
         "python": platform.python_version(),
     }
-    print(f"overhead: medians of {ROUNDS} interleaved rounds; an evaluation is of kind data on an open problem")
-    for name, value in figures.items():
-        print(f"  {name:32} {value}")
-    path = ROOT / "bench" / "results.json"
-    path.parent.mkdir(exist_ok=True)
-    known = json.loads(path.read_text()) if path.exists() else {}
-    path.write_text(json.dumps({**known, "overhead": figures}, indent=1) + "\n")
+    tell(
+        f"overhead: medians of {ROUNDS} interleaved rounds; an evaluation is of kind data on an open problem", figures
+    )
+    keep("overhead", figures)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count, pairwise
-from pathlib import Path
+
+from figures import keep, table
 
 from ar_coordinator.dispatch import Frontier, Version, policy
 from ar_coordinator.judgement import judge
@@ -29,7 +30,6 @@ from ar_search.agent import Observation
 from ar_search.agent import Task as AgentTask
 from ar_search.tuner import Tuner, make_tuner
 
-ROOT = Path(__file__).parent.parent.parent
 VOLUNTEERS, EACH, RUNS = 64, 100, 5
 LEASE_EVALUATIONS = 50
 VERIFICATION = 0.2
@@ -241,17 +241,10 @@ def main() -> None:
                 "from": round(min(finals), 4), "to": round(max(finals), 4),
                 **{word: round(statistics.median(p.counts[word] for p in pools)) for word in pools[0].counts},
             })  # fmt: skip
-    print(f"parallel: best score (lower is better) after {total} evaluations altogether, medians of {runs}")
-    names = list(rows[0])
-    widths = [max(len(str(row[key])) for row in [{key: key}, *rows]) for key in names]
-    for row in [{key: key for key in names}, *rows]:
-        print("  " + "  ".join(str(row[key]).ljust(width) for key, width in zip(names, widths, strict=True)).rstrip())
+    table(f"parallel: best score (lower is better) after {total} evaluations altogether, medians of {runs}", rows)
     print(f"  ({time.perf_counter() - begun:.0f} s)")
-    path = ROOT / "bench" / "results.json"
-    path.parent.mkdir(exist_ok=True)
-    known = json.loads(path.read_text()) if path.exists() else {}
     figures = {"bench": "parallel", "evaluations": total, "rows": rows, "python": platform.python_version()}
-    path.write_text(json.dumps({**known, "parallel": figures}, indent=1) + "\n")
+    keep("parallel", figures)
 
 
 if __name__ == "__main__":

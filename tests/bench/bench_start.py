@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 from conftest import RunningPool  # noqa: E402
+from figures import keep, tell  # noqa: E402
 
 PROBLEM = "zlib-dictionary"
 ROUNDS = 5
@@ -32,13 +33,8 @@ def main() -> None:
         values = [measured[key] for measured in rounds]
         figures[key] = round(statistics.median(values), 2)
         figures[f"{key}_spread"] = [round(min(values), 2), round(max(values), 2)]
-    print(f"start: seconds, medians of {ROUNDS}")
-    for name, value in figures.items():
-        print(f"  {name:32} {value}")
-    path = ROOT / "bench" / "results.json"
-    path.parent.mkdir(exist_ok=True)
-    known = json.loads(path.read_text()) if path.exists() else {}
-    path.write_text(json.dumps({**known, "start": figures}, indent=1) + "\n")
+    tell(f"start: seconds, medians of {ROUNDS}", figures)
+    keep("start", figures)
 
 
 def help_seconds(program: str) -> float:

@@ -4,7 +4,6 @@ Scores are drawn here; rules, batches, windows and levels are the pool's own. Be
 begins with. 10,000 candidates a row, or as many as the first argument says.
 """
 
-import json
 import math
 import platform
 import random
@@ -12,8 +11,9 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import fmean
+
+from figures import keep, table
 
 from ar_core.acceptance import (
     WARM_UP_PAIRS,
@@ -28,7 +28,6 @@ from ar_core.acceptance import (
 )
 from ar_core.metric import Direction, MinGain
 
-ROOT = Path(__file__).parent.parent.parent
 ALPHA, MAX_PAIRS = 0.005, 200
 BETTER = 0.03
 """The share of better ones in the mixed stream."""
@@ -190,16 +189,6 @@ def mixed(n: int) -> list[Row]:
     ]  # fmt: skip
 
 
-def table(title: str, rows: list[Row]) -> None:
-    """Print rows under their names."""
-    print(title)
-    names = list(rows[0])
-    widths = [max(len(str(row[name])) for row in [{name: name}, *rows]) for name in names]
-    for row in [{name: name for name in names}, *rows]:
-        cells = (str(row[name]).ljust(width) for name, width in zip(names, widths, strict=True))
-        print(f"  {'  '.join(cells)}".rstrip())
-
-
 def main() -> None:
     """Simulate, print the tables, and add to bench/results.json."""
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
@@ -215,10 +204,7 @@ def main() -> None:
     print(f"  ({time.perf_counter() - begun:.0f} s)")
     figures = {"bench": "truth", "n": n, "no_ops": nothing, "power": found, "mixed": stream,
                "python": platform.python_version()}  # fmt: skip
-    path = ROOT / "bench" / "results.json"
-    path.parent.mkdir(exist_ok=True)
-    known = json.loads(path.read_text()) if path.exists() else {}
-    path.write_text(json.dumps({**known, "truth": figures}, indent=1) + "\n")
+    keep("truth", figures)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ One pool on this machine with one verifier, the problem ``zlib-dictionary``: eve
 (candidate and incumbent twice). The ceiling is the same four in this process, without pool, Redis, git or gRPC.
 """
 
-import json
 import platform
 import secrets
 import statistics
@@ -19,6 +18,7 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 from conftest import RunningPool  # noqa: E402
+from figures import keep, tell  # noqa: E402
 
 from ar_client.identity import Home  # noqa: E402
 from ar_client.pool import Pool, open_pool  # noqa: E402
@@ -122,13 +122,8 @@ def report(bare: list[float], alone: list[float], rates: list[float]) -> None:
         "spread_of_rates": [round(min(rates), 2), round(max(rates), 2)],
         "python": platform.python_version(),
     }
-    print("verify: from a proposal to its verdict (zlib-dictionary, 1 verifier, 4 evaluations each)")
-    for name, value in figures.items():
-        print(f"  {name:28} {value}")
-    path = ROOT / "bench" / "results.json"
-    path.parent.mkdir(exist_ok=True)
-    known = json.loads(path.read_text()) if path.exists() else {}
-    path.write_text(json.dumps({**known, "verify": figures}, indent=1) + "\n")
+    tell("verify: from a proposal to its verdict (zlib-dictionary, 1 verifier, 4 evaluations each)", figures)
+    keep("verify", figures)
 
 
 if __name__ == "__main__":

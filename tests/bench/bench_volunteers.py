@@ -23,6 +23,7 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 from conftest import RunningPool  # noqa: E402
+from figures import keep, tell  # noqa: E402
 
 NAMES = ("ada", "grace")
 TARGETS = {"zlib-dictionary": 6500.0, "bin-packing": 4.0}
@@ -96,13 +97,8 @@ def main() -> None:
         median = statistics.median(float("inf") if one is None else one for one in found)
         figures[f"{problem}_below_{target:g}_s"] = None if median == float("inf") else round(median, 1)
         figures[f"{problem}_below_{target:g}_s_rounds"] = [None if one is None else round(one, 1) for one in found]
-    print(f"volunteers: two with one slot each, pool on the same {os.cpu_count()} cores, {ROUNDS} rounds")
-    for key, value in figures.items():
-        print(f"  {key:44} {value}")
-    path = ROOT / "bench" / "results.json"
-    path.parent.mkdir(exist_ok=True)
-    known = json.loads(path.read_text()) if path.exists() else {}
-    path.write_text(json.dumps({**known, "volunteers": figures}, indent=1) + "\n")
+    tell(f"volunteers: two with one slot each, pool on the same {os.cpu_count()} cores, {ROUNDS} rounds", figures)
+    keep("volunteers", figures)
 
 
 def trivial() -> dict[str, list[float]]:
