@@ -31,10 +31,16 @@ def event_line(event: Event, cards: Mapping[str, ProblemCard]) -> str:
         return one_line(f"{when}  {what.name}  {what.state.value}{reason}, best {score(what.best, what)}")
     parts = [when, what.problem, what.id, state(what)]
     card = cards.get(what.problem)
-    if card is not None and (what.verified is not None or what.claimed is not None):
-        number = what.claimed if what.verified is None else what.verified
-        parts.append(f"{'claims ' if what.verified is None else ''}{score(number, card)}")
-        if what.gain is not None:
-            parts.append(gain(what.gain, card))
+    if card is not None:
+        parts.append(_numbers(what, card))
     parts += [what.contributor, what.note]
     return one_line("  ".join(part for part in parts if part), limit=400)
+
+
+def _numbers(x: Experiment, card: ProblemCard) -> str:
+    """Show the number that says most, and which it is."""
+    if x.published is not None:
+        return f"published {score(x.published.score, card)}  {gain(x.published.gain, card)}"
+    if x.verified is not None:
+        return f"verified {score(x.verified, card)}  {gain(x.gain, card) if x.gain is not None else ''}".rstrip()
+    return "" if x.claimed is None else f"claims {score(x.claimed, card)}"

@@ -41,6 +41,30 @@ def gain_since_baseline(card: ProblemCard) -> float | None:
     return improvement(Direction.parse(card.direction), card.best, card.baseline)
 
 
+def interval(low: float | None, high: float | None, card: ProblemCard) -> str:
+    """Show both ends of an interval; empty where there is none."""
+    if low is None or high is None:
+        return ""
+    return f"{format_number(low, card.decimals)} to {format_number(high, card.decimals)}"
+
+
+def measured(pairs: int, verifier: str, grade: str) -> str:
+    """Show by whom and how often a number was measured; empty where it was not."""
+    if not pairs:
+        return ""
+    room = f" (sandbox grade {grade})" if grade else ""
+    return f"{pairs}{f', by {verifier}{room}' if verifier else ''}"
+
+
+def published(x: Experiment, card: ProblemCard) -> str:
+    """Show what an accepted version is published with, where that was measured apart; else empty."""
+    p = x.published
+    if p is None or x.exact:
+        return ""
+    ends = interval(p.low, p.high, card)
+    return f"{score(p.score, card)} ({f'{ends}; ' if ends else ''}gain {gain(p.gain, card)} in {p.pairs} fresh pairs)"
+
+
 def verdict(x: Experiment) -> tuple[str, str]:
     """Return what became of an experiment in a few words, and the colour of it."""
     words, colour = _VERDICTS.get(x.state, (x.state.value, ""))

@@ -121,6 +121,10 @@ class Machine:
     programs: frozenset[str] = frozenset()
     problems: frozenset[str] = frozenset()
     """Empty for any."""
+    grade: str = ""
+    """Of its sandbox; without one there is no work for it: nobody would know in what its numbers are measured."""
+    declined: frozenset[tuple[str, int]] = frozenset()
+    """Problems with the revisions of them that its owner has not agreed to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +140,7 @@ class Demand:
     gpus: int = 0
     programs: frozenset[str] = frozenset()
     in_flight: int = 0
+    revision: int = 1
 
 
 class NoWork(StrEnum):
@@ -147,6 +152,8 @@ class NoWork(StrEnum):
     COOL_DOWN = "cool_down"
     DRAINING = "draining"
     UPGRADE_NEEDED = "upgrade_needed"
+    SANDBOX = "sandbox"
+    CONSENT = "consent"
 
 
 def fits(demand: Demand, machine: Machine) -> bool:
@@ -165,9 +172,14 @@ def choose_problem(demands: Sequence[Demand], machine: Machine, random: Random) 
 
     A publisher's problems share: n of them weigh as much as the square root of n problems of different publishers.
     """
+    if not machine.grade:
+        return NoWork.SANDBOX
     matching = [demand for demand in demands if fits(demand, machine)]
-    working = [demand for demand in matching if demand.is_open]
+    agreed = [demand for demand in matching if (demand.name, demand.revision) not in machine.declined]
+    working = [demand for demand in agreed if demand.is_open]
     if not working:
+        if any(demand.is_open for demand in matching):
+            return NoWork.CONSENT
         return NoWork.PAUSED if any(demand.is_paused for demand in matching) else NoWork.NO_PROBLEM_MATCHES
     published = Counter(demand.publisher for demand in working)
 

@@ -14,6 +14,7 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from ar_coordinator.store import keys
 from ar_coordinator.store.batches import Batches
 from ar_coordinator.store.connection import Connection
 
@@ -24,6 +25,8 @@ LOOK_AT_EXPERIMENT = "look_at_experiment"
 LOOK_AT_PROBLEM = "look_at_problem"
 LOOK_AROUND = "look_around"
 REFEREE_SECONDS = 300
+_SPARE_BELLS = 8
+_BELLS_KEPT = 1000
 
 
 class UnknownBellError(RuntimeError):
@@ -38,14 +41,19 @@ class Doorbell:
     """Rings; the caller must have made its record durable before."""
 
     def __init__(self, connection: Connection) -> None:
+        self._redis = connection.text
         self._verify = Queue(VERIFY_QUEUE, connection=connection.raw, serializer=JSONSerializer, job_class=ListedJob)
         self._referee = Queue(
             REFEREE_QUEUE, connection=connection.raw, serializer=JSONSerializer, job_class=ListedJob
         )
 
     def run_order(self, batch: str, seconds: float) -> None:
-        """Ring the verifiers for a batch that may take ``seconds``."""
-        self._ring(self._verify, RUN_ORDER, [batch], round(seconds))
+        """Ring the verifiers for a batch that may take ``seconds``: those beside Redis, and those elsewhere."""
+        # One for each unfinished batch is enough, since any is good for any; without a verifier they would pile up.
+        if self._verify.count <= self._redis.zcard(keys.BATCHES) + _SPARE_BELLS:
+            self._ring(self._verify, RUN_ORDER, [batch], round(seconds))
+        bell = {"kind": "batch", "problem": "", "id": batch}
+        self._redis.xadd(keys.BELLS, bell, maxlen=_BELLS_KEPT, approximate=True)
 
     def run_orders(self, batches: Batches) -> None:
         """Ring the verifiers for every batch that nobody runs, in case whoever should have did not live to."""

@@ -1,4 +1,4 @@
-"""What happens in the pool, as it happens: one reader of the event stream for all watchers of this replica.
+"""What happens in the pool, as it happens: one reader of a stream of events for all watchers of this replica.
 
 Not here: who may watch what.
 """
@@ -33,7 +33,8 @@ class Event:
 class Events:
     """Hands the pool's events to any number of watchers."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, stream: str = keys.EVENTS) -> None:
+        self._stream = stream
         self._pool: Any = redis.ConnectionPool.from_url(url)
         self._line: Line | None = None
         self._queues: set[asyncio.Queue[Event]] = set()
@@ -71,10 +72,10 @@ class Events:
                 if self._line is None or not self._line.is_open:
                     self._line = await connect(self._pool)
                 if not last:
-                    newest = await self._line.ask("XREVRANGE", keys.EVENTS, "+", "-", "COUNT", 1)
+                    newest = await self._line.ask("XREVRANGE", self._stream, "+", "-", "COUNT", 1)
                     last = newest[0][0] if newest else "0-0"
                     self._ready.set()
-                found = await self._line.ask("XREAD", "COUNT", 500, "BLOCK", 5000, "STREAMS", keys.EVENTS, last)
+                found = await self._line.ask("XREAD", "COUNT", 500, "BLOCK", 5000, "STREAMS", self._stream, last)
             except (OSError, redis.RedisError):
                 await asyncio.sleep(0.2)
                 continue

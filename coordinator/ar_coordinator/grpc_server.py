@@ -20,6 +20,7 @@ from ar_coordinator.services.catalogue import Catalogue
 from ar_coordinator.services.enrolment import Enrolment
 from ar_coordinator.services.interceptor import Gate
 from ar_coordinator.services.publishing import Publishing
+from ar_coordinator.services.verification import Verification
 from ar_coordinator.services.work import Work
 from ar_coordinator.store import Store
 from ar_core.errors import PoolError
@@ -32,6 +33,8 @@ from ar_proto.v1 import (
     enrolment_pb2_grpc,
     publishing_pb2,
     publishing_pb2_grpc,
+    verification_pb2,
+    verification_pb2_grpc,
     work_pb2,
     work_pb2_grpc,
 )
@@ -50,7 +53,7 @@ _CONCURRENT_CALLS = 20_000
 
 def make_server(
     address: Address, key: bytes, certificate: bytes, digest: str, *, store: Store, doorbell: Doorbell,
-    read: ReadModel, events: Events, name: str, web_url: str, seed_key: bytes,
+    read: ReadModel, events: Events, bells: Events, name: str, web_url: str, seed_key: bytes,
     disk: Path,
 ) -> tuple[Any, int]:  # fmt: skip
     """Return a server that is bound but not started, and its port; raises ``PoolError`` AR-C602."""
@@ -68,6 +71,7 @@ def make_server(
     publishing_pb2_grpc.add_PublishingServiceServicer_to_server(Publishing(store, doorbell, read, seed_key), server)
     catalogue_pb2_grpc.add_CatalogueServiceServicer_to_server(Catalogue(read, events), server)
     work_pb2_grpc.add_WorkServiceServicer_to_server(Work(store, doorbell, events), server)
+    verification_pb2_grpc.add_VerificationServiceServicer_to_server(Verification(store, doorbell, bells), server)
     administration_pb2_grpc.add_AdministrationServiceServicer_to_server(
         Administration(store, doorbell, digest), server
     )
@@ -78,6 +82,7 @@ def make_server(
         for module, service in (
             (enrolment_pb2, "EnrolmentService"),
             (work_pb2, "WorkService"),
+            (verification_pb2, "VerificationService"),
             (publishing_pb2, "PublishingService"),
             (catalogue_pb2, "CatalogueService"),
             (administration_pb2, "AdministrationService"),

@@ -13,7 +13,6 @@ import structlog
 from ar_coordinator.data_directory import DataDirectory
 from ar_coordinator.evidence import Evidence
 from ar_coordinator.git_objects import PoolIdentity
-from ar_coordinator.judgement import Published
 from ar_coordinator.ledger import Ledger, LedgerEntry
 from ar_coordinator.open_problem import open_problem
 from ar_coordinator.repository import CommitRecord, ProblemRepository
@@ -24,7 +23,7 @@ from ar_coordinator.store.problems import Record
 from ar_core.candidate import content_hash
 from ar_core.documents import experiment_document
 from ar_core.lifecycle import ExperimentState
-from ar_core.records import Experiment
+from ar_core.records import Experiment, PublishedScore
 
 log = structlog.get_logger("referee")
 
@@ -48,11 +47,14 @@ class Histories:
 
     def apply_accept(
         self, x: Experiment, evidence: Evidence, commit: str, parent: str, when: datetime, *, explanation: str,
-        published: Published | None, feedback: str, gain_interval: tuple[float, float] | None,
+        published: PublishedScore, sd: float | None,
     ) -> None:  # fmt: skip
-        """Write into Redis what a commit on ``main`` says; the commit is the truth, this follows it."""
-        record = record_of_accept(self._number(x.id), x, evidence, commit, when)
-        low, high = gain_interval or (None, None)
+        """Write into Redis what a commit on ``main`` says; the commit is the truth, this follows it.
+
+        What was verified is in the experiment's record already, see ``Verification``. ``sd`` is the spread of the
+        published score's runs where it is known.
+        """
+        record = record_of_accept(self._number(x.id), x, evidence, commit, when, published.grade)
         interval = evidence.score.interval or (None, None)
         best: dict[str, object] = {
             "head": commit,
@@ -63,8 +65,8 @@ class Histories:
             "best_blob": x.blob,
             "best_experiment": x.id,
         }
-        if published is not None:
-            best["best_sd"] = published.sd
+        if sd is not None:
+            best["best_sd"] = sd
         answer = self._store.experiments.accept(
             x,
             expected_head=parent,
@@ -72,18 +74,9 @@ class Histories:
             problem=best,
             reason=evidence.reason,
             explanation=explanation,
-            verified=evidence.score.value,
-            incumbent=evidence.baseline,
-            gain=evidence.gain,
-            gain_low=low,
-            gain_high=high,
-            pairs=evidence.pairs,
-            evidence=evidence.evidence,
-            exact=evidence.evidence is None,
+            published=published,
             commit=commit,
             parent=parent,
-            verifier=evidence.verifier,
-            feedback=feedback,
             updated=when,
         )
         if answer != "moved":
@@ -112,6 +105,7 @@ class Histories:
             worker="",
             agent="audit",
             note=f"An audit took {len(reversal.reverts)} back",
+            verifier=reversal.verifier,
             commit=commit,
             revision=reversal.revision,
             when=when,
@@ -165,10 +159,18 @@ class Histories:
             return
         if x.state is ExperimentState.QUEUED:
             self._store.experiments.start(x.id, 0)
+        published = published_by(evidence)
+        if x.verified is None:
+            # All that is left is what was published: better than nothing, and from the pool's own runs too.
+            self._store.experiments.note(
+                x.id, verified=published.score, incumbent=published.incumbent, gain=published.gain,
+                pairs=evidence.pairs, evidence=evidence.evidence, exact=evidence.evidence is None,
+                verifier=evidence.verifier,
+            )  # fmt: skip
         self.apply_accept(
             replace(x, state=ExperimentState.VERIFYING), evidence, record.commit, record.parents[0], record.time,
-            explanation="Verified; the coordinator was restarted while it was committed.", published=None,
-            feedback="", gain_interval=None,
+            explanation="Verified; the coordinator was restarted while it was committed.", published=published,
+            sd=None,
         )  # fmt: skip
         log.info("accept applied from git", experiment=x.id, commit=record.commit)
 
@@ -200,8 +202,19 @@ class Histories:
         return int(self._store.experiments.field(experiment_id, "number") or 0)
 
 
-def record_of_accept(number: int, x: Experiment, evidence: Evidence, commit: str, when: datetime) -> Record:
-    """Return the line of the record table for an accept."""
+def published_by(evidence: Evidence) -> PublishedScore:
+    """Return what a commit says that its version is published with."""
+    low, high = evidence.score.interval or (None, None)
+    return PublishedScore(
+        score=evidence.score.value, incumbent=evidence.baseline, gain=evidence.gain, pairs=evidence.score.n, low=low,
+        high=high, verifier=evidence.verifier,
+    )  # fmt: skip
+
+
+def record_of_accept(
+    number: int, x: Experiment, evidence: Evidence, commit: str, when: datetime, grade: str = ""
+) -> Record:
+    """Return the line of the record table for an accept, measured in rooms of ``grade``."""
     interval = evidence.score.interval or (None, None)
     return Record(
         number=number,
@@ -220,4 +233,6 @@ def record_of_accept(number: int, x: Experiment, evidence: Evidence, commit: str
         commit=commit,
         revision=evidence.revision,
         when=when,
+        verifier=evidence.verifier,
+        grade=grade,
     )

@@ -10,6 +10,7 @@ from statistics import fmean, median, stdev
 
 from ar_coordinator.work_order import PairResult, SideResult
 from ar_core.acceptance import (
+    WARM_UP_PAIRS,
     Decision,
     Pair,
     Verdict,
@@ -71,12 +72,19 @@ def judge(
     if decision is None:
         rule = _RULES[problem.acceptance.noise]
         decision = rule(problem, window, pairs, alpha, shorter)
+    rests_on = _rests_on(problem, decision, pairs)
     return Judgement(
         decision=decision,
-        candidate=_mean(p.candidate for p in pairs),
-        incumbent=_mean(p.incumbent for p in pairs),
+        candidate=_mean(p.candidate for p in rests_on),
+        incumbent=_mean(p.incumbent for p in rests_on),
         feedback=next((p.candidate.feedback for p in pairs if p.candidate and p.candidate.feedback), ""),
     )
+
+
+def _rests_on(problem: Problem, decision: Decision, pairs: Sequence[PairResult]) -> Sequence[PairResult]:
+    """Return the pairs that count: no warm-up, and none behind the one that settled it."""
+    first = WARM_UP_PAIRS if problem.acceptance.noise is Noise.TIMING else 0
+    return sorted(pairs, key=lambda p: p.index)[first : first + decision.n] or pairs
 
 
 def _exact(

@@ -4,7 +4,7 @@ Not here: what the pairs say (``judgement``) and what follows from it (``verific
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -12,11 +12,14 @@ from ar_coordinator.doorbell import Doorbell
 from ar_coordinator.open_problem import OpenProblem
 from ar_coordinator.seeds import constant_seeds, derive_seed
 from ar_coordinator.store import Store
+from ar_coordinator.verifier_machine import needs_of, needs_text
 from ar_coordinator.work_order import PairOrder, PairResult, PairsOrder, PairsResult, decode_result, encode
 from ar_core.acceptance import WARM_UP_PAIRS, next_batch
 from ar_core.problem import Noise, Problem
 
 _EXACT_PAIRS = 2
+FAILED = "failed_at"
+"""Field of an experiment: the verifiers that had trouble of their own with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +46,14 @@ class Measured:
     batches: int
     pairs: tuple[PairResult, ...]
     verifier: str
+    """Who measured: more than one name where batches went to several."""
     trouble: str
     """A failure of ours, which is no evidence."""
+    failed: tuple[str, ...]
+    """The verifiers that had it."""
     seconds: float
+    grade: str = ""
+    """Of the sandbox in which it was measured; the worst, where there were several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +80,9 @@ class Measuring:
         )
         seconds = 2 * len(indices) * (opened.problem.evaluation.seconds_at_most + 2) + 60
         batch = series.batch(number)
-        self.store.batches.create(batch, encode(order), seconds)
+        self.store.batches.create(
+            batch, encode(order), seconds, needs=needs_text(needs_of(opened.problem)), avoid=self._failed(series.name)
+        )
         self.doorbell.run_order(batch, seconds)
 
     def look(self, series: Series) -> Measured | None:
@@ -86,10 +96,16 @@ class Measuring:
         return Measured(
             batches=len(names),
             pairs=tuple(pair for result in results for pair in result.pairs),
-            verifier=results[-1].verifier if results else "",
+            verifier=names_of(result.verifier for result in results),
+            failed=tuple(result.verifier for result in results if result.trouble),
             trouble=next((result.trouble for result in results if result.trouble), ""),
             seconds=sum(result.seconds for result in results),
+            grade=max((result.grade for result in results), default=""),
         )
+
+    def _failed(self, name: str) -> list[str]:
+        """Return which verifiers failed at an experiment before this attempt."""
+        return (self.store.experiments.field(name, FAILED) or "").split()
 
     def forget(self, name: str, attempt: int, phases: Sequence[str]) -> None:
         """Drop what was measured."""
@@ -127,6 +143,11 @@ class Measuring:
                 return found
             found.append(batch)
         return found
+
+
+def names_of(verifiers: Iterable[str]) -> str:
+    """Return the names of those that measured, each once, in their order."""
+    return ", ".join(dict.fromkeys(name for name in verifiers if name))
 
 
 def _batch(name: str, attempt: int, phase: str, number: int) -> str:

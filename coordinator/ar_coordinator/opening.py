@@ -19,6 +19,7 @@ from ar_coordinator.seeds import derive_seed
 from ar_coordinator.store import Store
 from ar_coordinator.store.connection import now_ms
 from ar_coordinator.store.problems import Record
+from ar_coordinator.verifier_machine import needs_of, needs_text
 from ar_coordinator.work_order import RegistrationOrder, RegistrationResult, decode_result, encode
 from ar_core.candidate import content_hash, sha256
 from ar_core.errors import PoolError
@@ -52,9 +53,6 @@ def check_bundle(files: Mapping[str, bytes]) -> Problem:
         check_paths(files)
     except PathRefusedError as error:
         raise PoolError("AR-P301", str(error), hint="rename the file") from None
-    if problem.acceptance.noise is Noise.TIMING:
-        raise PoolError("AR-P301", 'acceptance.noise: "timing" cannot be verified by this pool yet',
-                        hint="count steps or bytes instead of seconds, or wait for a later version")  # fmt: skip
     return problem
 
 
@@ -127,7 +125,7 @@ def order_registration(
     batch = registration_batch(problem.name, revision, blobs)
     order = RegistrationOrder(problem=problem.name, revision=revision, files=dict(blobs), runs=RUNS, seeds=seeds)
     seconds = 300 + 2 * RUNS * (problem.evaluation.seconds_at_most + 2)
-    store.batches.create(batch, encode(order), seconds)
+    store.batches.create(batch, encode(order), seconds, needs=needs_text(needs_of(problem, refusable=True)))
     doorbell.run_order(batch, seconds)
 
 
@@ -217,7 +215,8 @@ class Opener:
         digest = digest_files(problem.locked_files(contents))
         deterministic = problem.acceptance.noise is Noise.NONE
         mean = result.baseline if deterministic or result.mean is None else result.mean
-        interval = None if deterministic else result.interval
+        # The interval is that of a mean; so few times have none of their median.
+        interval = result.interval if problem.acceptance.noise is Noise.SEED else None
         score = Score(value=_number(mean), unit=problem.metric.unit, n=result.n, interval=interval)
         seeds = [] if deterministic else registration_seeds(self.seed_key, problem, revision)[: result.n]
         publication = Publication(
@@ -234,6 +233,7 @@ class Opener:
             low=low, high=high, gain=None, n=result.n, evidence=None, exact=deterministic,
             contributor=fields.get("publisher", ""), worker="", agent="", commit=head, revision=revision, when=when,
             note="Published" if revision == 1 else f"Revision {revision}",
+            verifier=result.verifier, grade=result.grade,
         )  # fmt: skip
         if not any(r.commit == head for r in self.store.problems.records(problem.name)):
             self.store.problems.add_record(problem.name, record)
@@ -245,9 +245,10 @@ class Opener:
         self.store.problems.end_registration(
             problem.name, state,
             **{**own, "files": fields["files"], "revision": revision, "state_reason": "", "baseline": score.value,
-               "best": score.value, "best_n": result.n, "best_sd": result.sd, "best_blob": files[mutable],
-               "best_experiment": "", "head": head, "locked_digest": digest, "findings": findings,
-               "evaluation": result.seconds, "has_hidden": bool(problem.hidden_files(contents))},
+               "best": score.value, "best_low": low, "best_high": high, "best_n": result.n, "best_sd": result.sd,
+               "best_blob": files[mutable], "best_experiment": "", "head": head, "locked_digest": digest,
+               "findings": findings, "evaluation": result.seconds,
+               "has_hidden": bool(problem.hidden_files(contents))},
         )  # fmt: skip
         log.info("problem open", problem=problem.name, revision=revision, baseline=score.value)
 

@@ -145,6 +145,7 @@ class Openings:
             name=name, publisher=fields.get("publisher", ""), is_open=state == ProblemState.OPEN,
             is_paused=state == ProblemState.PAUSED, cpus=problem.resources.cpus, memory=problem.resources.memory,
             gpus=problem.resources.gpus, programs=frozenset(problem.environment.system), in_flight=int(in_flight),
+            revision=int(fields["revision"]),
         )  # fmt: skip
         if not demand.is_open:
             return demand

@@ -4,10 +4,10 @@ Not here: who asks (everything here is public), how it is shown, and changing an
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, cast
+from typing import cast
 
 from ar_coordinator.git_paths import PathRefusedError
 from ar_coordinator.git_store import RepositoryError
@@ -17,13 +17,13 @@ from ar_coordinator.store.blobs import BlobMissingError
 from ar_coordinator.store.problems import Record
 from ar_core.acceptance import strict_level
 from ar_core.acceptance.betting import DEFAULT_ALPHA
+from ar_core.credit import Order, across, ranked
 from ar_core.errors import PoolError
 from ar_core.lifecycle import ExperimentState, ProblemState, Reason
 from ar_core.manifest import NAME, read_manifest
 from ar_core.problem import Problem
 from ar_core.records import Experiment, LeaderboardRow, ProblemCard
 
-Order = Literal["gain", "accepted", "recent"]
 OpenRepository = Callable[[str], ProblemRepository | None]
 """Returns the repository of a problem by its name, or ``None`` where there is none yet."""
 
@@ -188,8 +188,8 @@ class ReadModel:
             self.existing(name)
             rows = self._store.problems.leaderboard(name)
         else:
-            rows = _across([self._store.problems.leaderboard(card.name) for card in self.problems()])
-        return _ranked(rows, order)[: max(limit, 0)]
+            rows = across([self._store.problems.leaderboard(card.name) for card in self.problems()])
+        return ranked(rows, order)[: max(limit, 0)]
 
     def file_at(self, name: str, commit: str = "", path: str = "") -> tuple[bytes, str, str]:
         """Return (bytes, path, commit) of a file on ``main``; empty means the best version, the mutable file.
@@ -224,33 +224,3 @@ def _is_on_main(repository: ProblemRepository, commit: str) -> bool:
 @lru_cache(maxsize=256)
 def _manifest(text: str) -> Problem:
     return read_manifest(text.encode())
-
-
-def _across(boards: Iterable[list[LeaderboardRow]]) -> list[LeaderboardRow]:
-    """Sum the leaderboards of several problems into one row for each contributor."""
-    rows: dict[str, LeaderboardRow] = {}
-    counting = 0
-    for board in boards:
-        counting += any(row.share > 0 for row in board)
-        for row in board:
-            so_far = rows.get(row.contributor)
-            rows[row.contributor] = replace(row, gain=None) if so_far is None else replace(
-                so_far, accepted=so_far.accepted + row.accepted, share=so_far.share + row.share,
-                experiments=so_far.experiments + row.experiments, seconds=so_far.seconds + row.seconds,
-                last_accepted=max(filter(None, (so_far.last_accepted, row.last_accepted)), default=None),
-            )  # fmt: skip
-    return [replace(row, share=row.share / max(counting, 1)) for row in rows.values()]
-
-
-def _ranked(rows: Iterable[LeaderboardRow], order: Order) -> list[LeaderboardRow]:
-    def merit(row: LeaderboardRow) -> tuple[float, ...]:
-        gain = row.share if row.gain is None else row.gain
-        if order == "recent":
-            return (row.last_accepted.timestamp() if row.last_accepted else 0.0, gain)
-        return (row.accepted, gain) if order == "accepted" else (gain, row.accepted)
-
-    ranked: list[LeaderboardRow] = []
-    for place, row in enumerate(sorted(rows, key=lambda r: (*(-m for m in merit(r)), r.contributor)), start=1):
-        tied = ranked and merit(ranked[-1]) == merit(row)
-        ranked.append(replace(row, rank=ranked[-1].rank if tied else place))
-    return ranked

@@ -13,6 +13,7 @@ import redis
 import structlog
 
 from ar_coordinator.auditing import Auditing
+from ar_coordinator.measurable import Measurable
 from ar_coordinator.store import Store
 from ar_coordinator.store.connection import now_ms
 from ar_coordinator.store.experiments import Waiting
@@ -21,10 +22,13 @@ from ar_core.lifecycle import ExperimentState, ProblemState, Reason
 
 log = structlog.get_logger("referee")
 
+_PLACES = 2
+"""For each verifier: one experiment is measured while another is judged."""
+
 
 @dataclass(frozen=True, slots=True)
 class Referee:
-    """The single writer of git; ``parallel`` is how many experiments are verified at a time."""
+    """The single writer of git; ``parallel`` is how many experiments are verified at a time, at least."""
 
     store: Store
     verification: Verification
@@ -58,13 +62,15 @@ class Referee:
 
     def start_waiting(self) -> None:
         """Start queued experiments while there are places: in turn among contributors, each in its own order."""
-        free = self.parallel - len(self.store.experiments.verifying())
+        measurable = Measurable.now(self.store)
+        at_work = self._at_work(measurable)
+        free = max(self.parallel, _PLACES * len(measurable.machines)) - at_work.total()
         if free <= 0 or self.store.draining():
             return
-        for waiting in in_turn(self._waiting(now_ms()), self._at_work()):
+        for waiting in in_turn(self._waiting(now_ms()), at_work):
             if free <= 0:
                 return
-            free -= self._try_to_start(waiting.id)
+            free -= self._try_to_start(waiting.id, measurable)
 
     def _waiting(self, now: int) -> list[Waiting]:
         """Return what may start now; what waits for a withdrawn problem is withdrawn."""
@@ -83,17 +89,20 @@ class Referee:
     def _revised(self, problem: str) -> bool:
         return self.store.problems.registering(problem) is not None
 
-    def _at_work(self) -> Counter[str]:
-        """Return how many experiments of each contributor are being verified."""
+    def _at_work(self, measurable: Measurable) -> Counter[str]:
+        """Return how many experiments of each contributor are being verified, but for those that no verifier can."""
         running = self.store.experiments.get_many(self.store.experiments.verifying())
-        return Counter(x.contributor for x in running)
+        return Counter(x.contributor for x in running if not measurable.missing(x.problem))
 
-    def _try_to_start(self, experiment_id: str) -> bool:
+    def _try_to_start(self, experiment_id: str, measurable: Measurable) -> bool:
         try:
             x = self.store.experiments.get(experiment_id)
             if x is None or self.store.problems.field(x.problem, "state") != ProblemState.OPEN:
                 return False
-            return self.verification.start(x)
+            missing = measurable.missing(x.problem)
+            if measurable.tell(x, missing) and missing:
+                log.warning("no verifier for an experiment", experiment=x.id, problem=x.problem, missing=missing)
+            return not missing and self.verification.start(x)
         except redis.RedisError:
             raise
         except Exception:

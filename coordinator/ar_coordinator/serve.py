@@ -39,7 +39,7 @@ from ar_coordinator.pool_keys import allowed_signers, ensure_pool_identity
 from ar_coordinator.read_model import ReadModel
 from ar_coordinator.repository import ProblemRepository
 from ar_coordinator.seeds import ensure_seed_key
-from ar_coordinator.store import Store, open_store
+from ar_coordinator.store import Store, keys, open_store
 from ar_coordinator.sweeper import INTERVAL_SECONDS, Sweeper
 from ar_coordinator.web import create_app
 from ar_core.errors import PoolError
@@ -118,10 +118,10 @@ async def _serve(settings: Settings, name: str, url: str, embedded: EmbeddedRedi
     web_socket = _listen(settings.web)
     web_url = settings.web_url or _url(settings, web_socket)
     read = ReadModel(store, lambda problem: ProblemRepository(directory.repository(problem), identity), web_url)
-    events = Events(url)
+    events, bells = Events(url), Events(url, keys.BELLS)
     server, port = make_server(
-        settings.grpc, key, certificate, digest, store=store, doorbell=doorbell, read=read, events=events, name=name,
-        web_url=web_url, seed_key=ensure_seed_key(directory.keys), disk=directory.root,
+        settings.grpc, key, certificate, digest, store=store, doorbell=doorbell, read=read, events=events,
+        bells=bells, name=name, web_url=web_url, seed_key=ensure_seed_key(directory.keys), disk=directory.root,
     )  # fmt: skip
     pool = PoolInfo(
         name=name, grpc_address=f"{settings.grpc.shown_host}:{port}", web_url=web_url, certificate_digest=digest
@@ -129,6 +129,7 @@ async def _serve(settings: Settings, name: str, url: str, embedded: EmbeddedRedi
     app = create_app(read, pool, _served(directory, read), lambda: allowed_signers(identity))
     try:
         await events.start()
+        await bells.start()
         await server.start()
         async with (
             _pages(app, web_socket, settings.web_tls),
@@ -145,6 +146,7 @@ async def _serve(settings: Settings, name: str, url: str, embedded: EmbeddedRedi
             end_admin_session(directory, store)
         await server.stop(0)
         await events.stop()
+        await bells.stop()
         store.connection.close()
 
 

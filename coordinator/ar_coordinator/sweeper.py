@@ -33,6 +33,7 @@ class Sweeper:
             self.doorbell.look_at_experiment(experiment_id)
         if now - self._looked_around >= _LOOK_AROUND_MS:
             self._looked_around = now
+            self.store.verifiers.forget_silent()
             for name in self.store.problems.names():
                 if self.store.problems.registering(name) is not None:
                     self.doorbell.look_at_problem(name)

@@ -17,17 +17,16 @@ from ar_coordinator.evidence import Evidence, Score
 from ar_coordinator.git_store import RepositoryError, StaleHeadError
 from ar_coordinator.histories import Histories
 from ar_coordinator.judgement import Judgement, Published
-from ar_coordinator.measuring import Measured, Measuring, Series, more_pairs
+from ar_coordinator.measuring import FAILED, Measured, Measuring, Series, more_pairs, names_of
 from ar_coordinator.open_problem import OpenProblem, open_problem
 from ar_coordinator.rebasing import rebase
 from ar_coordinator.store import Store
 from ar_coordinator.store.connection import now_ms
-from ar_coordinator.work_order import PairResult
 from ar_core.acceptance import Verdict, publication_pairs, strict_level
 from ar_core.candidate import content_hash, sha256
 from ar_core.lifecycle import ExperimentState, ProblemState, Reason
 from ar_core.metric import improvement
-from ar_core.records import Experiment
+from ar_core.records import Experiment, PublishedScore
 
 log = structlog.get_logger("referee")
 
@@ -86,7 +85,7 @@ class Verification:
             self._order_first(series)
             return
         if measured.trouble:
-            self.trouble(x, attempt, measured.trouble)
+            self.trouble(x, attempt, measured.trouble, measured.failed)
             return
         alpha = float(experiments.field(x.id, "alpha") or judgement.ALPHA)
         judged = judgement.judge(
@@ -103,12 +102,15 @@ class Verification:
             case Verdict.ACCEPT:
                 self._publish(x, series, judged, measured)
 
-    def trouble(self, x: Experiment, attempt: int, trouble: str) -> None:
-        """Put an experiment back because something of ours failed, and wait longer each time."""
+    def trouble(self, x: Experiment, attempt: int, trouble: str, failed: Sequence[str] = ()) -> None:
+        """Put an experiment back because something of ours failed, and wait longer each time.
+
+        The verifiers that ``failed`` leave it to others at first.
+        """
         failures = self.store.experiments.count_up(x.id, "failures")
         log.warning("verification failed", experiment=x.id, problem=x.problem, trouble=trouble, failures=failures)
         delay = RETRY_MS[min(failures, len(RETRY_MS)) - 1]
-        self._again(x, attempt, f"A verifier failed ({trouble}); it is tried again.", delay_ms=delay)
+        self._again(x, attempt, f"A verifier failed ({trouble}); it is tried again.", delay_ms=delay, failed=failed)
 
     def _order_first(self, series: Series) -> None:
         self.measuring.order(series, 0, range(more_pairs(series.opened.problem, 0)))
@@ -135,36 +137,37 @@ class Verification:
         if broken is not None:
             self._reject(x, series, judged, measured, Reason.GUARD_FAILED, broken)
             return
-        fresh: Sequence[PairResult] = measured.pairs
+        again = measured
         if not opened.deterministic:
             publication = _series(x, opened, series.attempt, _PUBLISH)
-            again = self.measuring.look(publication)
-            if again is None:
+            fresh = self.measuring.look(publication)
+            if fresh is None:
                 return
-            if not again.batches:
+            if not fresh.batches:
                 # From the pairs that decided, which the commit states, so that anyone can tell how many to expect.
                 n = publication_pairs(judged.decision.n)
                 self.measuring.order(publication, 0, range(_PUBLICATION_INDEX, _PUBLICATION_INDEX + n))
                 return
-            if again.trouble:
-                self.trouble(x, series.attempt, again.trouble)
+            if fresh.trouble:
+                self.trouble(x, series.attempt, fresh.trouble, fresh.failed)
                 return
-            fresh = again.pairs
-        published = judgement.publish(opened.problem, opened.window, fresh)
+            again = fresh
+        published = judgement.publish(opened.problem, opened.window, again.pairs)
         if not _came_back(opened, judged, published):
             # What is committed states its gain: a version that came out worse on fresh seeds is no record.
             self._reject(x, series, judged, measured, Reason.NOT_REPRODUCED, _not_again(published))
             return
         doubt = judgement.implausible(opened.problem, published)
         if doubt is not None and not self.store.experiments.field(x.id, "released"):
-            self._hold(x, series, judged, measured, published, doubt)
+            self._hold(x, series, judged, measured, doubt)
             return
-        self._commit(x, series, judged, measured, published, [p.index for p in fresh])
+        self._commit(x, series, judged, measured, published, again)
 
     def _commit(
         self, x: Experiment, series: Series, judged: Judgement, measured: Measured, published: Published,
-        indices: Sequence[int],
+        again: Measured,
     ) -> None:  # fmt: skip
+        """Commit an accept; ``published`` was measured in the pairs of ``again``."""
         decision, opened = judged.decision, series.opened
         reason = Reason.REBASED if self.store.experiments.field(x.id, "rebased_from") else decision.reason
         evidence = Evidence(
@@ -185,10 +188,10 @@ class Verification:
             gain=published.gain,
             pairs=decision.n,
             evidence=None if decision.exact else decision.evidence,
-            verifier=measured.verifier,
+            verifier=names_of([*measured.verifier.split(", "), *again.verifier.split(", ")]),
             locked_digest=opened.locked_digest,
             parent_experiment=self.store.problems.field(x.problem, "best_experiment") or None,
-            seeds=self.measuring.disclosed(series, indices),
+            seeds=self.measuring.disclosed(series, [pair.index for pair in again.pairs]),
             reason=reason,
             integrity=opened.problem.evaluation.kind.integrity,
         )
@@ -196,6 +199,8 @@ class Verification:
         message = evidence.to_message(x.note, decimals=opened.problem.metric.decimals)
         content = self.store.blobs.get(x.blob)
         repository = self.histories.repository(x.problem)
+        # The commit states what is published. What was verified is written down before, so that no crash loses it.
+        self.store.experiments.note(x.id, **_record(series, judged, measured))
         try:
             commit = repository.commit_accept(
                 opened.head, opened.problem.files.mutable, content, message, x.contributor, when
@@ -205,8 +210,7 @@ class Verification:
             self._again(x, series.attempt, "The best version changed meanwhile.", delay_ms=0)
             return
         self.histories.apply_accept(x, evidence, commit, opened.head, when, explanation=decision.explanation,
-                                    published=published, feedback=judged.feedback,
-                                    gain_interval=decision.interval)  # fmt: skip
+                                    published=_published(published, again), sd=published.sd)  # fmt: skip
         self._close(series, measured)
         log.info("accepted", experiment=x.id, problem=x.problem, score=published.score, commit=commit)
         self.doorbell.look_around()
@@ -273,11 +277,8 @@ class Verification:
         )  # fmt: skip
         self._close(series, measured)
 
-    def _hold(
-        self, x: Experiment, series: Series, judged: Judgement, measured: Measured, published: Published, doubt: str
-    ) -> None:
+    def _hold(self, x: Experiment, series: Series, judged: Judgement, measured: Measured, doubt: str) -> None:
         changes = _record(series, judged, measured)
-        changes |= {"verified": published.score, "incumbent": published.baseline, "gain": published.gain}
         self.store.experiments.move(
             x.id, ExperimentState.VERIFYING, ExperimentState.HELD, attempt=series.attempt,
             **{**changes, "reason": Reason.IMPLAUSIBLE,
@@ -292,11 +293,13 @@ class Verification:
         )
         self._again(x, attempt, judged.decision.explanation, delay_ms=0)
 
-    def _again(self, x: Experiment, attempt: int, explanation: str, *, delay_ms: int) -> None:
+    def _again(
+        self, x: Experiment, attempt: int, explanation: str, *, delay_ms: int, failed: Sequence[str] = ()
+    ) -> None:
         """Put an experiment back: trouble of ours, or another best version to beat."""
         self.store.experiments.move(
             x.id, ExperimentState.VERIFYING, ExperimentState.QUEUED, attempt=attempt, explanation=explanation,
-            not_before=now_ms() + delay_ms, updated=datetime.now(UTC),
+            not_before=now_ms() + delay_ms, updated=datetime.now(UTC), **{FAILED: " ".join(failed)},
         )  # fmt: skip
         self.measuring.forget(x.id, attempt, _PHASES)
 
@@ -332,9 +335,19 @@ def _record(series: Series, judged: Judgement, measured: Measured) -> dict[str, 
         "evidence": None if decision.exact else decision.evidence,
         "exact": decision.exact,
         "verifier": measured.verifier,
+        "verifier_grade": measured.grade,
         "feedback": judged.feedback,
         "updated": datetime.now(UTC),
     }
+
+
+def _published(published: Published, measured: Measured) -> PublishedScore:
+    """Return what an accept's record says of the score that it is published with."""
+    low, high = published.interval or (None, None)
+    return PublishedScore(
+        score=published.score, incumbent=published.baseline, gain=published.gain, pairs=published.n, low=low,
+        high=high, verifier=measured.verifier, grade=measured.grade,
+    )  # fmt: skip
 
 
 def _came_back(opened: OpenProblem, judged: Judgement, published: Published) -> bool:

@@ -1,21 +1,23 @@
-"""A verifier: takes orders, runs both sides of each pair in rooms, and returns what was measured.
+"""A verifier: runs both sides of each pair of an order in rooms, and returns what was measured.
 
-Not here: what the numbers mean. It holds no key, no git and no decision; it gets seeds and bytes, and gives scores.
+Not here: what the numbers mean, and where orders come from (``verifier_queue``, ``remote.loop``). It holds no key, no
+git and no decision; it gets seeds and bytes, and gives scores.
 """
 
 import contextlib
-import os
+import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from types import FrameType
+from typing import Protocol
 
+import msgspec
 import structlog
 
-from ar_coordinator.doorbell import RUN_ORDER, VERIFY_QUEUE, Doorbell, answer
-from ar_coordinator.store import Store
-from ar_coordinator.store.batches import LEASE_MS, Batches, Claim
+from ar_coordinator.store.batches import LEASE_MS, Claim
+from ar_coordinator.verifier_machine import VerifierMachine, needs_of, too_small
 from ar_coordinator.work_order import (
     FindingResult,
     Order,
@@ -35,58 +37,72 @@ from ar_core.errors import PoolError
 from ar_core.manifest import read_manifest
 from ar_core.problem import MANIFEST_NAME
 from ar_sandbox import registration
-from ar_sandbox.grade import demanded, refuse_below
 from ar_sandbox.rooms import OpenProblem, Outcome, PreparedProblem, Result, RunSeeds, Sandbox
 
 log = structlog.get_logger("verifier")
 
 _FAILURES_TO_STOP = 2
 _KEPT_OPEN = 2
+_MOST_TRIES = 6
+"""A batch that was begun more often and never finished ends whoever runs it: trouble, and no longer a batch."""
+
+
+class OutOfTimeError(Exception):
+    """A batch took longer than it may."""
+
+
+class BlobSource(Protocol):
+    """Where a verifier gets bytes from."""
+
+    def get(self, name: str) -> bytes:
+        """Return the bytes with this SHA-256, which were compared with it."""
+        ...
 
 
 @dataclass
 class Verifier:
-    """One verifier process: ``name`` is what evidence says measured it."""
+    """One verifier process: ``name`` is what evidence says measured it, in rooms of ``grade``."""
 
     name: str
-    store: Store
+    blobs: BlobSource
     sandbox: Sandbox
-    doorbell: Doorbell
+    machine: VerifierMachine
+    grade: str = ""
 
     def __post_init__(self) -> None:
         self._open: dict[tuple[tuple[str, str], ...], OpenProblem] = {}
 
-    def run_order(self, batch: str) -> None:
-        """Run one batch unless it is done or somebody else runs it, and ring the referee."""
-        claim = self.store.batches.claim(batch, self.name)
-        if claim is None:
-            return
+    def run(self, claim: Claim) -> str:
+        """Run a batch, for as long as it may take, and return its result; what breaks here is in it as trouble."""
         order = decode_order(claim.spec)
-        with _held(self.store.batches, claim):
-            result = self._run(order)
-        if self.store.batches.finish(claim, encode(result)):
-            if isinstance(order, RegistrationOrder):
-                self.doorbell.look_at_problem(order.problem)
-            else:
-                self.doorbell.look_at_experiment(order.experiment)
+        if claim.tries > _MOST_TRIES:
+            result = self._troubled(order, f"it was begun {claim.tries - 1} times and never finished")
+        else:
+            result = self._run(order, claim.seconds)
+        return encode(msgspec.structs.replace(result, grade=self.grade))
 
-    def _run(self, order: Order) -> OrderResult:
+    def _run(self, order: Order, seconds: float) -> OrderResult:
         try:
-            if isinstance(order, RegistrationOrder):
-                return self._register(order)
-            return self._measure(order)
+            with _within(seconds):
+                return self._register(order) if isinstance(order, RegistrationOrder) else self._measure(order)
+        except OutOfTimeError:
+            log.warning("order out of time", problem=order.problem, seconds=seconds)
+            self.close()
+            return self._troubled(order, f"it took longer than {seconds:.0f} s")
         except Exception as error:
             # Whatever broke here is trouble of ours, never evidence: it is reported, and tried again.
             log.exception("order failed", problem=order.problem)
-            trouble = error.message if isinstance(error, PoolError) else type(error).__name__
-            if isinstance(order, RegistrationOrder):
-                return _no_registration(self.name, trouble)
-            return PairsResult(verifier=self.name, pairs=(), seconds=0.0, trouble=trouble)
+            return self._troubled(order, error.message if isinstance(error, PoolError) else type(error).__name__)
+
+    def _troubled(self, order: Order, trouble: str) -> OrderResult:
+        if isinstance(order, RegistrationOrder):
+            return _no_registration(self.name, trouble=trouble)
+        return PairsResult(verifier=self.name, pairs=(), seconds=0.0, trouble=trouble)
 
     def _measure(self, order: PairsOrder) -> PairsResult:
         begun = time.monotonic()
-        candidate = self.store.blobs.get(order.candidate)
-        incumbent = self.store.blobs.get(order.incumbent)
+        candidate = self.blobs.get(order.candidate)
+        incumbent = self.blobs.get(order.incumbent)
         stage = self._stage(order)
         pairs: list[PairResult] = []
         trouble = ""
@@ -103,7 +119,10 @@ class Verifier:
         return PairsResult(verifier=self.name, pairs=pairs, seconds=time.monotonic() - begun, trouble=trouble)
 
     def _register(self, order: RegistrationOrder) -> RegistrationResult:
-        files = {path: self.store.blobs.get(blob) for path, blob in order.files.items()}
+        files = {path: self.blobs.get(blob) for path, blob in order.files.items()}
+        missing = too_small(needs_of(read_manifest(files[MANIFEST_NAME])), self.machine)
+        if missing:
+            return _no_registration(self.name, _no_machine(missing))
         report = registration.register(
             files,
             sandbox=self.sandbox,
@@ -135,7 +154,7 @@ class Verifier:
         key = tuple(sorted(order.files.items()))
         found = self._open.pop(key, None)
         if found is None:
-            files = {path: self.store.blobs.get(blob) for path, blob in order.files.items()}
+            files = {path: self.blobs.get(blob) for path, blob in order.files.items()}
             problem = read_manifest(files[MANIFEST_NAME])
             found = self.sandbox.open(PreparedProblem.of(problem, files))
         self._open[key] = found
@@ -147,24 +166,6 @@ class Verifier:
         """Give every stage back."""
         while self._open:
             self._open.popitem()[1].close()
-
-
-def serve_queue(store: Store, name: str, environments: Path) -> None:
-    """Be a verifier until ended, with packages in ``environments``; raises ``PoolError`` AR-S500 below grade B."""
-    sandbox = Sandbox.detect(environments=environments)
-    report = sandbox.probe()
-    refuse_below(demanded(os.environ), report.grade, report.reason)
-    doorbell = Doorbell(store.connection)
-    verifier = Verifier(name, store, sandbox, doorbell)
-    # What was in the hands of the one before: its batch, and perhaps a bell that it had not answered yet.
-    store.batches.free(name)
-    doorbell.run_orders(store.batches)
-    log.info("verifier ready", name=name, grade=report.grade.value, memory_cap=report.memory_cap)
-    try:
-        listed = {RUN_ORDER: verifier.run_order}
-        answer(store.connection, VERIFY_QUEUE, f"{name}.{time.time_ns()}", listed, leaves_at_once=True)
-    finally:
-        verifier.close()
 
 
 def _measure_pair(stage: OpenProblem, pair: PairOrder, candidate: bytes, incumbent: bytes) -> PairResult:
@@ -211,28 +212,50 @@ def _settled_by_failure(pairs: list[PairResult], *, deterministic: bool) -> bool
     return len(failures) == len(pairs) and len(pairs) >= needed
 
 
-def _no_registration(name: str, trouble: str) -> RegistrationResult:
+def _no_registration(name: str, *findings: FindingResult, trouble: str = "") -> RegistrationResult:
     return RegistrationResult(
         verifier=name, ok=False, baseline=None, mean=None, sd=0.0, n=0, interval=None, seconds=0.0, secondary={},
-        findings=(), trouble=trouble,
+        findings=findings, trouble=trouble,
+    )  # fmt: skip
+
+
+def _no_machine(missing: str) -> FindingResult:
+    return FindingResult(
+        check="resources", severity="error", message=f"No verifier that is here now has {missing}.",
+        fix="ask for less in [resources], or publish again when the pool has such a verifier",
     )  # fmt: skip
 
 
 @contextlib.contextmanager
-def _held(batches: Batches, claim: Claim) -> Iterator[None]:
+def _within(seconds: float) -> Iterator[None]:
+    """Raise ``OutOfTimeError`` in the block when it takes longer; in the main thread only."""
+
+    def late(_number: int, _frame: FrameType | None) -> None:
+        raise OutOfTimeError
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, max(1.0, seconds))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextlib.contextmanager
+def held(renew: Callable[[Claim], bool], claim: Claim) -> Iterator[None]:
     """Renew a batch's lease from a thread of its own while the block runs."""
     done = threading.Event()
 
-    def renew() -> None:
+    def keep() -> None:
         while not done.wait(LEASE_MS / 3000):
-            with contextlib.suppress(Exception):  # Redis is away for a moment; the fencing number protects
-                if not batches.renew(claim):
+            with contextlib.suppress(Exception):  # nobody answers for a moment; the fencing number protects
+                if not renew(claim):
                     return
 
-    thread = threading.Thread(target=renew, name="lease", daemon=True)
+    thread = threading.Thread(target=keep, name="lease", daemon=True)
     thread.start()
     try:
         yield
     finally:
         done.set()
-        thread.join()

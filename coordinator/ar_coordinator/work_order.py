@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 Side = Literal["candidate", "incumbent"]
+_FIRST = 16
 
 
 class PairOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,12 +69,16 @@ class PairResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PairsResult(msgspec.Struct, frozen=True, kw_only=True, tag="pairs"):
-    """What came of a batch; ``trouble`` is a failure of ours, which is no evidence."""
+    """What came of a batch; ``trouble`` is a failure of ours, which is no evidence.
+
+    ``grade`` is that of the sandbox in which it was measured.
+    """
 
     verifier: str
     pairs: Sequence[PairResult]
     seconds: float
     trouble: str = ""
+    grade: str = ""
 
 
 class FindingResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +104,7 @@ class RegistrationResult(msgspec.Struct, frozen=True, kw_only=True, tag="registr
     secondary: Mapping[str, float]
     findings: Sequence[FindingResult]
     trouble: str = ""
+    grade: str = ""
 
 
 OrderResult = PairsResult | RegistrationResult
@@ -107,9 +113,34 @@ _order_decoder: msgspec.json.Decoder[Order] = msgspec.json.Decoder(Order)
 _result_decoder: msgspec.json.Decoder[OrderResult] = msgspec.json.Decoder(OrderResult)
 
 
+def blobs_of(order: Order) -> set[str]:
+    """Return the SHA-256 of everything that an order names."""
+    found = set(order.files.values())
+    return found | {order.candidate, order.incumbent} if isinstance(order, PairsOrder) else found
+
+
 def encode(value: Order | OrderResult) -> str:
     """Return an order or a result as JSON."""
     return msgspec.json.encode(value).decode()
+
+
+def shorter(text: str, limit: int) -> str:
+    """Return a result, where it is longer than ``limit`` bytes with the feedback of its first pairs only."""
+    if len(text.encode()) <= limit:
+        return text
+    result = decode_result(text)
+    if not isinstance(result, PairsResult):
+        return encode(msgspec.structs.replace(result, findings=result.findings[:_FIRST]))
+    pairs = [pair if n < _FIRST else _silent(pair) for n, pair in enumerate(result.pairs)]
+    return encode(msgspec.structs.replace(result, pairs=pairs))
+
+
+def _silent(pair: PairResult) -> PairResult:
+    candidate, incumbent = (
+        msgspec.structs.replace(side, feedback="") if side is not None else None
+        for side in (pair.candidate, pair.incumbent)
+    )
+    return msgspec.structs.replace(pair, candidate=candidate, incumbent=incumbent)
 
 
 def decode_order(text: str) -> Order:

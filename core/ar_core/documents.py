@@ -5,11 +5,16 @@ Not here: printing them.
 
 from collections.abc import Sequence
 
-from ar_core.records import Experiment, Finding, LeaderboardRow, ProblemCard
+from ar_core.records import Experiment, Finding, LeaderboardRow, ProblemCard, PublishedScore
 
 
 def experiment_document(x: Experiment) -> dict[str, object]:
-    """Return the line of ``ar-pool log --json`` for one experiment."""
+    """Return the line of ``ar-pool log --json`` for one experiment.
+
+    ``claimed``, ``verified`` and ``published`` are three scores. What was measured together with ``verified`` is
+    beside it, what was measured together with ``published`` in ``publication``.
+    """
+    published = x.published
     return {
         "schema": "ar.experiment/1",
         "id": x.id,
@@ -26,12 +31,16 @@ def experiment_document(x: Experiment) -> dict[str, object]:
         "verified": x.verified,
         "incumbent": x.incumbent,
         "gain": x.gain,
-        "interval": None if x.gain_low is None or x.gain_high is None else [x.gain_low, x.gain_high],
+        "interval": _interval(x.gain_low, x.gain_high),
         "pairs": x.pairs,
         "evidence": "exact" if x.exact else x.evidence,
         "commit": x.commit or None,
         "parent": x.parent or None,
         "verifier": x.verifier or None,
+        "verifier_grade": x.verifier_grade or None,
+        "worker_grade": x.worker_grade or None,
+        "published": None if published is None else published.score,
+        "publication": None if published is None else _publication(published),
         "feedback": x.feedback or None,
         "created": x.created.isoformat(),
         "updated": x.updated.isoformat(),
@@ -42,7 +51,8 @@ def proposal_document(x: Experiment) -> dict[str, object]:
     """Return the document of ``ar-pool propose --json``."""
     whole = experiment_document(x)
     keys = ("id", "problem", "status", "reason", "explanation", "claimed", "verified", "incumbent", "gain",
-            "pairs", "evidence", "commit", "feedback")  # fmt: skip
+            "pairs", "evidence", "verifier", "verifier_grade", "published", "publication", "commit",
+            "feedback")  # fmt: skip
     return {"schema": "ar.proposal/1", **{key: whole[key] for key in keys}}
 
 
@@ -65,6 +75,9 @@ def problem_document(card: ProblemCard) -> dict[str, object]:
         "noise": card.noise,
         "baseline": card.baseline,
         "best": card.best,
+        "best_interval": _interval(card.best_low, card.best_high),
+        "best_pairs": card.best_n or None,
+        "best_experiment": card.best_experiment or None,
         "accepted": card.accepted,
         "experiments": card.experiments,
         "head": card.head or None,
@@ -78,6 +91,21 @@ def problem_document(card: ProblemCard) -> dict[str, object]:
         "web": card.web,
         "findings": findings_document(card.findings),
     }
+
+
+def _publication(published: PublishedScore) -> dict[str, object]:
+    return {
+        "incumbent": published.incumbent,
+        "gain": published.gain,
+        "pairs": published.pairs,
+        "interval": _interval(published.low, published.high),
+        "verifier": published.verifier or None,
+        "grade": published.grade or None,
+    }
+
+
+def _interval(low: float | None, high: float | None) -> list[float] | None:
+    return None if low is None or high is None else [low, high]
 
 
 def findings_document(findings: Sequence[Finding]) -> list[dict[str, str]]:

@@ -29,7 +29,7 @@ from ar_core.problem import (
     Resources,
     Search,
 )
-from ar_core.quantities import as_float, parse_duration, parse_percent, parse_size
+from ar_core.quantities import as_float, format_size, parse_duration, parse_percent, parse_size
 from ar_core.text import is_bidirectional, is_control, is_hidden, one_line
 
 MAX_FILES = 2000
@@ -224,8 +224,8 @@ def _read_resources(table: Table) -> Resources:
     address_space = table.take("address_space", _address_space, True)
     resources = Resources(
         cpus=table.take("cpus", _whole(1, 1024), 1),
-        memory=table.take("memory", _at_least(parse_size, 16 * 1024**2, "16MiB"), 1024**3),
-        disk=table.take("disk", _at_least(parse_size, 64 * 1024, "64KiB"), 64 * 1024**2),
+        memory=table.take("memory", _size(16 * 1024**2, "16MiB"), 1024**3),
+        disk=table.take("disk", _size(64 * 1024, "64KiB", most=_MOST_DISK), 64 * 1024**2),
         processes=table.take("processes", _whole(1, 4096), 64),
         gpus=table.take("gpus", _whole(0, 64), 0),
         limit_address_space=address_space,
@@ -360,11 +360,13 @@ def _whole(low: int, high: int) -> Callable[[object], int]:
     return read
 
 
-def _at_least(parse: Callable[[object], int], low: int, shown: str) -> Callable[[object], int]:
+def _size(least: int, shown: str, *, most: float = math.inf) -> Callable[[object], int]:
     def read(value: object) -> int:
-        number = parse(value)
-        if number < low:
+        number = parse_size(value)
+        if number < least:
             raise ValueError(f"{value!r} is below {shown}")
+        if number > most:
+            raise ValueError(f"{value!r} is over {format_size(int(most))}")
         return number
 
     return read

@@ -49,8 +49,31 @@ class TokenRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedScore:
+    """What an accepted version is published with, in the metric's unit.
+
+    Where there is noise, its pairs are others than those that decided: a number that was chosen for being good is
+    no measure of how good it is. ``low`` and ``high`` are the ends of the interval of ``score``.
+    """
+
+    score: float
+    incumbent: float
+    gain: float
+    pairs: int
+    low: float | None = None
+    high: float | None = None
+    verifier: str = ""
+    grade: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """One tried version of a mutable file and what became of it; scores in the metric's unit."""
+    """One tried version of a mutable file and what became of it; scores in the metric's unit.
+
+    Three numbers, never mixed: ``claimed`` by the contributor, on a machine whose sandbox has ``worker_grade``;
+    ``verified`` by ``verifier`` in the ``pairs`` that decided, with ``incumbent``, ``gain``, its interval and
+    ``evidence`` from the same; and what an accepted version is ``published`` with.
+    """
 
     id: str
     problem: str
@@ -76,6 +99,11 @@ class Experiment:
     blob: str = ""
     verifier: str = ""
     feedback: str = ""
+    published: PublishedScore | None = None
+    verifier_grade: str = ""
+    """Grade of the sandbox in which the pool measured it, ``A`` or ``B``; the worse where there were two."""
+    worker_grade: str = ""
+    """Grade of the sandbox in which the contributor's machine did; empty for a candidate by hand."""
     created: datetime
     updated: datetime
 
@@ -120,6 +148,11 @@ class ProblemCard:
     locked_digest: str = ""
     published: datetime
     evaluation: float = 0.0
+    best_low: float | None = None
+    best_high: float | None = None
+    best_n: int = 0
+    """Runs that the published score of the best version is of; ``best_low`` and ``best_high`` are its interval."""
+    best_experiment: str = ""
 
     @property
     def integrity(self) -> str:
@@ -134,7 +167,7 @@ class ProblemCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaderboardRow:
-    """One contributor's verified contributions; ``seconds`` are donated evaluation time."""
+    """One contributor's contributions: ``gain`` sums published gains, ``seconds`` is donated evaluation time."""
 
     rank: int
     contributor: str

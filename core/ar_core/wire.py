@@ -11,7 +11,16 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ar_core.lifecycle import ExperimentState, ProblemState, Reason
-from ar_core.records import Experiment, Finding, Identity, LeaderboardRow, ProblemCard, Role, TokenRecord
+from ar_core.records import (
+    Experiment,
+    Finding,
+    Identity,
+    LeaderboardRow,
+    ProblemCard,
+    PublishedScore,
+    Role,
+    TokenRecord,
+)
 from ar_proto.v1 import administration_pb2, catalogue_pb2, enrolment_pb2, experiment_pb2, problem_pb2
 
 
@@ -138,6 +147,9 @@ def experiment_to_wire(x: Experiment) -> experiment_pb2.Experiment:
         blob=x.blob,
         verifier=x.verifier,
         feedback=x.feedback,
+        published=None if x.published is None else _published_to_wire(x.published),
+        verifier_grade=x.verifier_grade,
+        worker_grade=x.worker_grade,
         created=time_to_wire(x.created),
         updated=time_to_wire(x.updated),
     )
@@ -171,9 +183,28 @@ def experiment_from_wire(message: experiment_pb2.Experiment) -> Experiment:
         blob=message.blob,
         verifier=message.verifier,
         feedback=message.feedback,
+        published=_published_from_wire(message.published) if message.HasField("published") else None,
+        verifier_grade=message.verifier_grade,
+        worker_grade=message.worker_grade,
         created=time_from_wire(message.created),
         updated=time_from_wire(message.updated),
     )
+
+
+def _published_to_wire(published: PublishedScore) -> experiment_pb2.Published:
+    return experiment_pb2.Published(
+        score=published.score, incumbent=published.incumbent, gain=published.gain, pairs=published.pairs,
+        low=published.low, high=published.high, verifier=published.verifier, grade=published.grade,
+    )  # fmt: skip
+
+
+def _published_from_wire(message: experiment_pb2.Published) -> PublishedScore:
+    return PublishedScore(
+        score=message.score, incumbent=message.incumbent, gain=message.gain, pairs=message.pairs,
+        low=message.low if message.HasField("low") else None,
+        high=message.high if message.HasField("high") else None,
+        verifier=message.verifier, grade=message.grade,
+    )  # fmt: skip
 
 
 def finding_to_wire(finding: Finding) -> problem_pb2.Finding:
@@ -222,6 +253,10 @@ def problem_to_wire(card: ProblemCard) -> problem_pb2.Problem:
         locked_digest=card.locked_digest,
         published=time_to_wire(card.published),
         evaluation=seconds_to_wire(card.evaluation),
+        best_low=card.best_low,
+        best_high=card.best_high,
+        best_pairs=card.best_n,
+        best_experiment=card.best_experiment,
     )
 
 
@@ -254,6 +289,10 @@ def problem_from_wire(message: problem_pb2.Problem) -> ProblemCard:
         locked_digest=message.locked_digest,
         published=time_from_wire(message.published),
         evaluation=seconds_from_wire(message.evaluation),
+        best_low=message.best_low if message.HasField("best_low") else None,
+        best_high=message.best_high if message.HasField("best_high") else None,
+        best_n=message.best_pairs,
+        best_experiment=message.best_experiment,
     )
 
 

@@ -79,12 +79,15 @@ class Evaluation:
             return Result(outcome=Outcome.PROTOCOL, score=None, feedback=reason, seconds=made.seconds)
         binds = [*self._scorer_binds(), Bind(source=out, target="/out")]
         variables = {**self._scorer_variables(), "AR_OUT": "/out"}
-        scorer = self._run(SCORER, evaluation.score, self._limits(evaluation.score_timeout), variables, binds)
+        # What the candidate wrote stays in memory beside the scorer's room.
+        limits = self._limits(evaluation.score_timeout, self._caps.beside(self._limits(1).disk))
+        scorer = self._run(SCORER, evaluation.score, limits, variables, binds)
         return reading.scored(self.prepared, scorer, made.seconds)
 
     def _service(self, shared: str) -> Result:
         evaluation = self.prepared.problem.evaluation
-        start, measure = self._limits(evaluation.time_budget).seconds, self._limits(evaluation.score_timeout)
+        start = self._limits(evaluation.time_budget).seconds
+        measure = self._limits(evaluation.score_timeout, self._caps.halved())
         socket = {"AR_SOCKET": f"{_SOCKET_FOLDER}/{_SOCKET}"}
         candidate = self._room(
             CANDIDATE,
@@ -146,8 +149,12 @@ class Evaluation:
             variables["AR_HIDDEN"] = f"{self._folder}/{files.hidden[0].rstrip('/')}"
         return variables
 
-    def _limits(self, seconds: float) -> policy.Limits:
-        return policy.limits(seconds, self.prepared.problem.resources, self.caps)
+    @property
+    def _caps(self) -> policy.Caps:
+        return self.caps or policy.Caps()
+
+    def _limits(self, seconds: float, caps: policy.Caps | None = None) -> policy.Limits:
+        return policy.limits(seconds, self.prepared.problem.resources, caps or self._caps)
 
     def _run(
         self,

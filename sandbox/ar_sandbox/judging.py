@@ -39,17 +39,24 @@ class Findings:
 
 def summary(problem: Problem, results: Sequence[Result]) -> NoiseReport:
     """Return how the scores of the baseline's runs vary; every result has a score."""
-    scores = [result.score for result in results if result.score is not None]
+    scores = scored(results)
+    # Of times the median is published too.
+    middle = statistics.median if problem.acceptance.noise is Noise.TIMING else statistics.fmean
     names = sorted(set.intersection(*(set(result.secondary) for result in results)))
     return NoiseReport(
         declared=problem.acceptance.noise.value,
         deterministic=len(set(scores)) == 1,
         sd=statistics.stdev(scores) if len(set(scores)) > 1 else 0.0,
         # The mean of equal numbers may differ from them in the last digit.
-        mean=scores[0] if len(set(scores)) == 1 else statistics.fmean(scores),
+        mean=scores[0] if len(set(scores)) == 1 else middle(scores),
         n=len(scores),
         secondary={name: statistics.fmean(result.secondary[name] for result in results) for name in names},
     )
+
+
+def scored(results: Sequence[Result]) -> list[float]:
+    """Return the scores of the runs that have one."""
+    return [result.score for result in results if result.score is not None]
 
 
 def noise(problem: Problem, seen: NoiseReport, report: Findings) -> None:
@@ -76,17 +83,17 @@ def min_gain(problem: Problem, seen: NoiseReport, seconds: float, report: Findin
     pairs = pairs_needed(gain - least, math.sqrt(2) * seen.sd, width + least)
     minutes = pairs * 2 * seconds / 60
     cost = f"a gain of {gain:g} needs about {pairs} pairs, {minutes:.1f} minutes of a verifier"
+    visible = visible_gain(acceptance.max_pairs, least, math.sqrt(2) * seen.sd, width + least)
+    shown = f"the smallest gain that {acceptance.max_pairs} pairs (max_pairs) show is about {visible:.2g}"
     if pairs > acceptance.max_pairs:
-        cost += f", more than max_pairs = {acceptance.max_pairs}"
-        visible = visible_gain(acceptance.max_pairs, least, math.sqrt(2) * seen.sd, width + least)
+        cost += f", more than max_pairs; {shown}"
         fix = "raise min_gain or max_pairs, or average over more cases in the scorer"
-        cost += f"; that many show gains from about {visible:.2g}"
         report.add("min_gain", "warning", cost, fix)
     elif least == 0:
         fix = f"set acceptance.min_gain, for example {seen.sd / 2:.2g}"
         report.add("min_gain", "warning", f"min_gain is 0 where scores vary by {seen.sd:g}; {cost}", fix)
     else:
-        report.add("min_gain", "info", cost)
+        report.add("min_gain", "info", f"{cost}; {shown}")
 
 
 def pairs_needed(mean: float, sd: float, reach: float, alpha: float = ALPHA) -> int:

@@ -5,7 +5,8 @@ Not here: how a limit is enforced (``bwrap`` for those of the kernel, ``supervis
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from ar_core.problem import Resources
 
@@ -19,6 +20,8 @@ MAX_SCRATCH_FILES = 65536
 """Files in /tmp or /dev/shm: a tmpfs counts bytes only, so that empty files would cost kernel memory."""
 MAX_OUT_FILES = 1024
 OUT_INODES = 4096
+LEAST_MEMORY = 16 * MIB
+"""What a room gets at least where several share what an owner gives; also the least that a problem may ask for."""
 
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -31,13 +34,24 @@ _THREAD_VARIABLES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caps:
-    """What the owner of this machine allows at most; ``None`` leaves a limit to the problem. Bytes, seconds."""
+    """What the owner of this machine allows at most for one evaluation; ``None`` leaves a limit to the problem.
+
+    Bytes, seconds. The memory is that of a room alone; where two are there at once they share it.
+    """
 
     cpus: int | None = None
     memory: int | None = None
     disk: int | None = None
     processes: int | None = None
     seconds: float | None = None
+
+    def beside(self, kept: int) -> Self:
+        """Return what is left to a room while ``kept`` bytes of memory are taken by something else."""
+        return self if self.memory is None else replace(self, memory=max(LEAST_MEMORY, self.memory - kept))
+
+    def halved(self) -> Self:
+        """Return what each of two rooms gets that are there at once."""
+        return self if self.memory is None else self.beside(-(-self.memory // 2))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +74,17 @@ class Limits:
 
 
 def limits(seconds: float, resources: Resources, caps: Caps | None = None) -> Limits:
-    """Return the limits of a room that may take ``seconds``: each the smaller of wish and cap."""
+    """Return the limits of a room that may take ``seconds``: each the smaller of wish and cap.
+
+    What a room writes lies in memory, so its disk is never more than that.
+    """
     caps = caps or Caps()
     memory = _smaller(resources.memory, caps.memory)
     return Limits(
         seconds=seconds if caps.seconds is None else min(seconds, caps.seconds),
         cpus=max(1, _smaller(resources.cpus, caps.cpus)),
         memory=memory,
-        disk=_smaller(resources.disk, caps.disk),
+        disk=min(memory, _smaller(resources.disk, caps.disk)),
         processes=_smaller(resources.processes, caps.processes),
         address_space=memory + ADDRESS_SPACE_SLACK if resources.limit_address_space else None,
     )

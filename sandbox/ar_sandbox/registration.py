@@ -14,7 +14,7 @@ from ar_core.manifest import ManifestError, check_files, read_manifest
 from ar_core.metric import improvement
 from ar_core.problem import MANIFEST_NAME, Noise, Problem
 from ar_core.text import one_line
-from ar_sandbox import judging
+from ar_sandbox import judging, self_test, times
 from ar_sandbox.cheats import Cheat, cheats
 from ar_sandbox.environment import Interpreter, satisfies
 from ar_sandbox.environment_build import CANNOT as PACKAGES_CANNOT
@@ -30,6 +30,7 @@ from ar_sandbox.report import (
 )
 from ar_sandbox.result import Outcome, PreparedProblem, Result, RunSeeds
 from ar_sandbox.rooms import OpenProblem, Sandbox
+from ar_sandbox.self_test import SelfTest
 
 __all__ = [
     "Finding", "NoiseReport", "Registration", "load_folder", "register", "report_from_json", "report_to_json",
@@ -39,6 +40,8 @@ _RUNS_AT_LEAST = 2
 _SECONDS_AT_LEAST, _SECONDS_AT_MOST = 60.0, 150.0
 _EVALUATIONS = 12
 _FIRST_HASH_SEED = 1000
+_FIRST_SELF_TEST = 16
+"""The number of the first seeds of a self-test, behind those of the baseline."""
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -65,14 +68,15 @@ def register(
     if problem is None or not report.ok:
         return _refused(problem, report)
     evaluation = problem.evaluation
-    allowed = max(_SECONDS_AT_LEAST, _EVALUATIONS * (evaluation.time_budget + evaluation.score_timeout))
+    whole = _EVALUATIONS * (evaluation.time_budget + evaluation.score_timeout)
+    allowed = min(max(_SECONDS_AT_LEAST, whole), _SECONDS_AT_MOST)
     prepared = PreparedProblem.of(problem, files, with_hidden=with_hidden)
     candidate = files[problem.files.mutable]
     opened = _open(sandbox, prepared, report, say)
     if opened is None:
         return _refused(problem, report)
     with opened:
-        deadline = math.inf if thorough else clock() + min(allowed, _SECONDS_AT_MOST)
+        deadline = math.inf if thorough else clock() + allowed
         measuring = _Measuring(opened, problem, candidate, seeds, clock, deadline, report, say)
         results = measuring.baseline(max(_RUNS_AT_LEAST, runs))
         if not results:
@@ -80,11 +84,18 @@ def register(
         noise = judging.summary(problem, results)
         seconds = statistics.median(result.total_seconds for result in results)
         judging.noise(problem, noise, report)
-        judging.min_gain(problem, noise, seconds, report)
+        if problem.acceptance.noise is Noise.TIMING:
+            times.judge(problem, judging.scored(results), seconds, report)
+        else:
+            judging.min_gain(problem, noise, seconds, report)
         judging.baseline(problem, noise, report)
         if report.ok:
             measuring.copy(results[0], noise)
             measuring.attacks(noise)
+        if report.ok:
+            until = math.inf if thorough else min(deadline, clock() + self_test.SHARE * allowed)
+            # No pair is begun that would not end in time.
+            measuring.self_test(results, noise, until - 2 * seconds)
     return Registration(
         ok=report.ok,
         kind=evaluation.kind.value,
@@ -135,8 +146,6 @@ def _read(files: Mapping[str, bytes], interpreter: Interpreter, report: Findings
         report.add("files", "error", f"{found.where}: {found.message}", found.fix)
     if problem.evaluation.kind.integrity == "low":
         _warn(problem, report)
-    if problem.acceptance.noise is Noise.TIMING:
-        report.add("noise", "error", 'noise = "timing" cannot be verified yet', "score something else than time")
     _check_environment(problem, interpreter, report)
     return problem
 
@@ -208,7 +217,8 @@ class _Measuring:
             return
         gain = improvement(self.problem.metric.direction, again.score, first.score)
         least = self.problem.acceptance.min_gain.at(first.score)
-        if gain > max(least, judging.SPREADS * noise.sd):
+        # One time beside another says nothing; many pairs of them do, see the self-test.
+        if self.problem.acceptance.noise is not Noise.TIMING and gain > max(least, judging.SPREADS * noise.sd):
             said = f"a byte-identical copy scores {gain:g} better with the same seeds"
             self.report.add("copy", "error", said, "take all randomness from AR_SEED and AR_RUN_SEED")
         for guard in self.problem.acceptance.guards:
@@ -228,6 +238,18 @@ class _Measuring:
             done = number
         severity: Severity = "info" if done == len(attacks) else "warning"
         self.report.add("cheat", severity, f"{done} of {len(attacks)} canned attacks were tried")
+
+    def self_test(self, results: list[Result], noise: NoiseReport, until: float) -> None:
+        """Measure the start against itself as long as the time allows; see ``ar_sandbox.self_test``."""
+        self.say("the start against itself")
+        test = SelfTest(
+            problem=self.problem,
+            seen=noise,
+            run=self._run,
+            seeds=lambda index: self.seeds(_FIRST_SELF_TEST + index),
+            going_on=lambda: self.clock() <= until,
+        )
+        self_test.judge(self.problem, test.decision(results), self.report)
 
     def _attack(self, cheat: Cheat, noise: NoiseReport) -> None:
         result = self._evaluate(cheat.content, 0)
@@ -251,7 +273,12 @@ class _Measuring:
     def _evaluate(self, candidate: bytes, number: int, *, hash_seed: int | None = None) -> Result:
         if hash_seed is None:
             hash_seed = _FIRST_HASH_SEED + number
-        result = self.opened.evaluate(candidate, self.seeds(number), hash_seed=hash_seed)
+        return self._run(self.seeds(number), hash_seed, candidate)
+
+    def _run(self, seeds: RunSeeds, hash_seed: int, candidate: bytes | None = None) -> Result:
+        """Score a candidate, by default the start."""
+        content = self.candidate if candidate is None else candidate
+        result = self.opened.evaluate(content, seeds, hash_seed=hash_seed)
         if result.outcome is Outcome.INFRASTRUCTURE:
             raise PoolError("AR-S501", one_line(result.feedback))
         return result

@@ -28,6 +28,7 @@ class NoiseReport:
     deterministic: bool
     sd: float
     mean: float
+    """For times the median."""
     n: int
     secondary: Mapping[str, float] = field(default_factory=dict)
     """Means of the secondary metrics."""

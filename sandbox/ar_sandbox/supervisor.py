@@ -288,10 +288,11 @@ class Room:
         self._init = self._find_init()
         if self._init is None:
             return
+        watched = self._plan.limits if self._cap is None else self._cap.watched
+        writable = tuple(bind.target for bind in self._plan.binds if bind.writable)
+        self._watcher = MemoryWatcher(self._init[0], watched, time.monotonic(), writable)
         _write(self._open["link"], b"go\n")
         self._started = time.monotonic()
-        watched = self._plan.limits if self._cap is None else self._cap.watched
-        self._watcher = MemoryWatcher(self._init[0], watched, self._started)
         if self._on_start is not None:
             self._on_start()
 

@@ -111,7 +111,7 @@ async def work(orders: dict[str, Any], machine: Any, clock: Clock, gate: asyncio
             call = channel.stream_stream(WORK)(metadata=(("authorization", f"Bearer {machine['session']}"),))
             hello = work_pb2.Hello(
                 machine="bench", slots=1, agents=["tuner"], protocol_min=1, protocol_max=1,
-                problems=[orders["problem"]],
+                problems=[orders["problem"]], sandbox_grade="B",
             )  # fmt: skip
             await _say(call, hello=hello)
             await _hear(call, "welcome")

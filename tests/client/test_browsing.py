@@ -8,6 +8,7 @@ import pytest
 
 from ar_client.commands.diff import unified_diff
 from ar_core.lifecycle import ExperimentState, ProblemState, Reason
+from ar_core.records import PublishedScore
 from ar_proto.v1 import catalogue_pb2, experiment_pb2, problem_pb2
 
 Run = Callable[..., Any]
@@ -101,7 +102,8 @@ def test_log_of_one_state_for_people(signed_in: Any, ar_pool: Run) -> None:
     head, row = ar_pool("log", "packing", "--status", "rejected").out.splitlines()
     assert head.split()[:2] == ["WHEN", "(UTC)"]
     assert row.split() == [
-        "2026-05-04", "03:02", "x-0123456789abcdef", "rejected/not_reproduced", "3", "3.5", "-0.25", "ada", "sorted",
+        "2026-05-04", "03:02", "x-0123456789abcdef", "rejected/not_reproduced", "3", "3.5", "-0.25", "–", "ada",
+        "sorted",
     ]  # fmt: skip
     (request,) = signed_in.script.requests("ListExperiments")
     assert request.state == experiment_pb2.EXPERIMENT_STATE_REJECTED
@@ -154,9 +156,17 @@ def test_watch_goes_on_after_a_break_and_ends_on_an_answer(signed_in: Any, ar_po
 
 
 def test_watch_for_people(signed_in: Any, ar_pool: Run) -> None:
-    accepted = signed_in.experiment(state=ExperimentState.ACCEPTED, verified=3.0, gain=0.25)
-    signed_in.script.watched = [[accepted, signed_in.card(), signed_in.failing(grpc.StatusCode.PERMISSION_DENIED)]]
+    claimed = signed_in.experiment(state=ExperimentState.QUEUED, claimed=4.0, verified=None, gain=None)
+    rejected = signed_in.experiment(state=ExperimentState.REJECTED, verified=3.0, gain=-0.25, reason=None)
+    published = PublishedScore(score=3.125, incumbent=3.0, gain=0.125, pairs=7)
+    accepted = signed_in.experiment(
+        state=ExperimentState.ACCEPTED, verified=3.5, gain=0.25, published=published, reason=None
+    )
+    told = [claimed, rejected, accepted, signed_in.card()]
+    signed_in.script.watched = [[*told, signed_in.failing(grpc.StatusCode.PERMISSION_DENIED)]]
     assert ar_pool("watch").out.splitlines() == [
-        "03:02:01 packing x-0123456789abcdef accepted 3 % +0.25 ada sorted",
+        "03:02:01 packing x-0123456789abcdef queued claims 4 % ada sorted",
+        "03:02:01 packing x-0123456789abcdef rejected verified 3 % -0.25 ada sorted",
+        "03:02:01 packing x-0123456789abcdef accepted published 3.125 % +0.125 ada sorted",
         "03:02:01 packing open, best 3.25 %",
     ]

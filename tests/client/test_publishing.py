@@ -34,6 +34,18 @@ def test_the_whole_folder_arrives_in_parts(signed_in: Any, ar_pool: Run, folder:
     assert (document["problem"], document["state"], document["baseline"]) == ("packing", "open", 5.4)
 
 
+@pytest.mark.parametrize(("noise", "told"), [("none", False), ("seed", True), ("timing", True)])
+def test_the_price_of_a_gain_is_told_where_there_is_noise(
+    signed_in: Any, ar_pool: Run, folder: Path, noise: str, told: bool
+) -> None:
+    checks = ("min_gain", "self-test", "cheat")
+    findings = tuple(Finding(check=check, severity="info", message=f"About {check}.") for check in checks)
+    signed_in.script.card = signed_in.card(noise=noise, findings=findings)
+    said = ar_pool("publish", folder)
+    assert said.code == 0, said.err
+    assert [f"info: {check}: About {check}." in said.err for check in checks] == [told, told, False]
+
+
 def test_waits_until_it_is_registered(signed_in: Any, ar_pool: Run, folder: Path) -> None:
     registering = signed_in.card(state=ProblemState.REGISTERING, baseline=None)
     signed_in.script.cards = [registering, registering]

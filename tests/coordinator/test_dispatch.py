@@ -2,19 +2,20 @@
 
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ar_coordinator import dispatch
 from ar_coordinator.dispatch import (
     INSPIRATIONS,
     POPULATION,
     Champion,
     Demand,
     Frontier,
-    Machine,
     NoWork,
     Version,
     choose_problem,
@@ -96,6 +97,8 @@ def test_a_policy_that_is_not_there_is_the_default() -> None:
 
 # --- Among problems
 
+Machine = partial(dispatch.Machine, grade="B")
+
 
 def demand(name: str, publisher: str = "ada", **more: object) -> Demand:
     return Demand(name=name, publisher=publisher, is_open=True, **more)  # type: ignore[arg-type]
@@ -143,6 +146,22 @@ def test_paused_is_a_reason_only_when_the_problem_fits() -> None:
     assert choose_problem([paused], Machine(cpus=1), Random(0)) is NoWork.NO_PROBLEM_MATCHES
     assert choose_problem([], Machine(), Random(0)) is NoWork.NO_PROBLEM_MATCHES
     assert choose_problem([paused, demand("q")], Machine(), Random(0)) == demand("q")
+
+
+def test_without_a_grade_there_is_nothing() -> None:
+    assert choose_problem([demand("p")], Machine(grade=""), Random(0)) is NoWork.SANDBOX
+    assert choose_problem([demand("p")], Machine(grade="A"), Random(0)) == demand("p")
+
+
+def test_what_an_owner_has_not_agreed_to_is_not_given_out() -> None:
+    asked = demand("p", revision=2)
+    unwilling = Machine(declined=frozenset({("p", 2)}))
+    assert choose_problem([asked], unwilling, Random(0)) is NoWork.CONSENT
+    assert choose_problem([asked, demand("q")], unwilling, Random(0)) == demand("q")
+    assert choose_problem([replace(asked, revision=3)], unwilling, Random(0)) == replace(asked, revision=3)
+    # Nothing is asked of the owner that would change nothing.
+    paused = replace(asked, is_open=False, is_paused=True)
+    assert choose_problem([paused], unwilling, Random(0)) is NoWork.PAUSED
 
 
 def test_every_reason_has_its_word_on_the_wire() -> None:

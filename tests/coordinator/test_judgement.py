@@ -223,6 +223,15 @@ def test_with_noise_of_time(sides: Any, verdict: Verdict, reason: Reason | None)
     assert (judged.decision.verdict, judged.decision.reason) == (verdict, reason)
 
 
+def test_what_was_verified_is_the_pairs_that_the_verdict_rests_on() -> None:
+    times = problem(Noise.TIMING, Direction.MINIMIZE)
+    judged = judge(times, None, pairs(*WARM, *[(0.75, 1.0)] * 11, (0.1, 5.0)))
+    assert (judged.candidate, judged.incumbent, judged.decision.mean_gain) == (0.75, 1.0, 0.25)
+    seeds = problem(Noise.SEED, max_pairs=100)
+    judged = judge(seeds, WINDOW, pairs(*[(1.0, 0.0)] * 10, (0.0, 1.0)))
+    assert (judged.decision.n, judged.candidate, judged.incumbent) == (10, 1.0, 0.0)
+
+
 def test_a_stricter_level_takes_more_pairs() -> None:
     times = problem(Noise.TIMING, Direction.MINIMIZE)
     measured = pairs(*WARM, *[(0.8, 1.0)] * 11)

@@ -181,7 +181,6 @@ def test_a_folder_is_a_problem() -> None:
     ({k: v for k, v in FOLDER.items() if k != "a.json"}, "AR-P301", "files.mutable"),
     ({**FOLDER, "../x": b""}, "AR-P301", r"\.\./x"),
     ({**FOLDER, "a.json/b": b""}, "AR-P301", "a.json/b"),
-    ({**FOLDER, "problem.toml": MANIFEST + b'acceptance = { noise = "timing" }'}, "AR-P301", "timing"),
 ])  # fmt: skip
 def test_a_folder_that_is_none(folder: dict[str, bytes], code: str, named: str) -> None:
     with pytest.raises(PoolError, match=named) as caught:

@@ -112,6 +112,12 @@ def test_a_gain_has_to_be_above_what_is_asked_for() -> None:
     assert decide([(1.75, 2.0)] * 30, min_gain=MinGain(value=0.2)).verdict is Verdict.ACCEPT
 
 
+def test_eight_ties_are_no_gain() -> None:
+    assert decide([(1.0, 1.0)] * 7).verdict is Verdict.CONTINUE
+    decision = decide([(1.0, 1.0)] * 8)
+    assert (decision.verdict, decision.reason, decision.n) == (Verdict.REJECT, Reason.NO_IMPROVEMENT, 8)
+
+
 def test_a_slow_tail_is_no_gain() -> None:
     mostly_faster: Sides = [(0.9, 1.0)] * 4 + [(1.5, 1.0)] + [(0.9, 1.0)] * 4 + [(1.5, 1.0)] + [(0.9, 1.0)] * 30
     decision = decide(mostly_faster)

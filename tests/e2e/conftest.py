@@ -33,9 +33,9 @@ from ar_coordinator.embedded_redis import EmbeddedRedis
 from ar_coordinator.store import Store, open_store
 from ar_core.signing import KEY_BYTES, SESSION_DOMAIN, PrivateKey, private_key_from_text, sign
 from ar_core.tokens import parse_token
-from ar_proto.v1 import administration_pb2, catalogue_pb2, enrolment_pb2, publishing_pb2, work_pb2
+from ar_proto.v1 import administration_pb2, catalogue_pb2, enrolment_pb2, publishing_pb2, verification_pb2, work_pb2
 
-_MODULES = (enrolment_pb2, work_pb2, publishing_pb2, catalogue_pb2, administration_pb2)
+_MODULES = (enrolment_pb2, work_pb2, verification_pb2, publishing_pb2, catalogue_pb2, administration_pb2)
 METHODS: dict[str, MethodDescriptor] = {
     f"/{service.full_name}/{method.name}": method
     for module in _MODULES

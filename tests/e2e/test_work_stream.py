@@ -17,6 +17,8 @@ import pytest
 from ar_coordinator.data_directory import DataDirectory
 from ar_coordinator.embedded_redis import EmbeddedRedis
 from ar_coordinator.store import Store, keys, open_store
+from ar_coordinator.store.connection import now_ms
+from ar_coordinator.store.lease_scripts import NOISY_FAILURES
 from ar_core.candidate import content_hash, sha256
 from ar_core.lifecycle import LeaseState
 from ar_core.signing import REPORT_DOMAIN, sign
@@ -51,7 +53,9 @@ class Stream:
         self._say.put(work_pb2.WorkRequest(**message))
 
     def hello(self, *resume: work_pb2.LeaseName, **more: Any) -> work_pb2.Welcome:
-        fields: dict[str, Any] = {"slots": 2, "agents": ["tuner"], "protocol_min": 1, "protocol_max": 1} | more
+        fields: dict[str, Any] = {
+            "slots": 2, "agents": ["tuner"], "protocol_min": 1, "protocol_max": 1, "sandbox_grade": "B", **more,
+        }  # fmt: skip
         self.say(hello=work_pb2.Hello(machine="a test", resume=resume, **fields))
         welcome: work_pb2.Welcome = self.hear("welcome")
         return welcome
@@ -350,7 +354,13 @@ def test_a_claim_that_breaks_the_one_file_rule(stream: Stream) -> None:
     assert "U+0000" in verdict.explanation
 
 
-def test_lies_cool_a_machine_down(stream: Stream, ada: Any, problem: str) -> None:
+def of_machine(pool: Any, machine: Machine) -> dict[str, Any]:
+    """What the operator sees of a machine."""
+    found = pool.coordinator("workers", "list", "--json").document["workers"]
+    return next(one for one in found if one["id"] == machine.member.identity)
+
+
+def test_lies_cool_a_machine_down(stream: Stream, machine: Machine, pool: Any, ada: Any, problem: str) -> None:
     task = stream.task()
     stream.report(task.lease, 1, claim(1, 1, score=1e9), last=True)
     stream.receipt()
@@ -361,8 +371,82 @@ def test_lies_cool_a_machine_down(stream: Stream, ada: Any, problem: str) -> Non
     assert list(wait.reasons) == [work_pb2.WAIT_REASON_COOL_DOWN]
     assert 1 < wait.duration.ToSeconds() <= 13
     assert shown(ada, problem)["best"] == 3.0
+    seen = of_machine(pool, machine)
+    assert (seen["grade"], seen["claims_held"], seen["claims_failed"]) == ("B", 0, 1)
     # It gets work again when that is over, without asking.
     assert stream.hear("task").problem == problem
+
+
+def test_noise_is_no_gain_however_often_it_is_claimed(
+    machine: Machine, pool: Any, ada: Any, make_problem: Callable[..., Path], records: Store
+) -> None:
+    """The same numbers in other words: now and then one scores better by luck, and a liar claims each of them."""
+    problem = "noise-claimed"
+    ada.publish(make_problem("noisy-sum", problem))
+    before = shown(ada, problem)
+    stream = machine.open()
+    stream.hello(problems=[problem])
+    for number in range(NOISY_FAILURES):
+        task = stream.task()
+        same = claim(1, 2, score=6.0 + number)
+        same.content = f"[1, 2.{'0' * (number + 1)}]".encode()
+        same.content_hash = content_hash(same.content)
+        stream.report(task.lease, 1, same, last=True)
+        stream.receipt()
+        verdict = stream.hear("verdict", seconds=120).experiment
+        assert verdict.state == experiment_pb2.EXPERIMENT_STATE_REJECTED, verdict
+        assert verdict.reason in {experiment_pb2.REASON_NO_IMPROVEMENT, experiment_pb2.REASON_INCONCLUSIVE}
+        assert (verdict.claimed, verdict.worker_grade) == (6.0 + number, "B")
+    stream.want()
+    assert list(stream.hear("wait").reasons) == [work_pb2.WAIT_REASON_COOL_DOWN]
+    after = shown(ada, problem)
+    assert (after["head"], after["best"], after["accepted"]) == (before["head"], before["best"], 0)
+    # The clock of its cool-down is turned on, so that the operator's look comes in time on any machine.
+    records.connection.text.hset(keys.trust(machine.member.identity), "cool_until", now_ms() + 3_600_000)
+    seen = of_machine(pool, machine)
+    assert (seen["claims_held"], seen["claims_failed"]) == (0, NOISY_FAILURES)
+    assert seen["cool_until"] is not None
+    table = pool.coordinator("workers", "list").out
+    assert f"the last {NOISY_FAILURES} did not; cools down until" in table
+    ada.pool("withdraw", problem, "--yes")
+
+
+def test_somebody_elses_candidate_earns_nothing(
+    new_machine: Callable[[], Machine], pool: Any, ada: Any, problem: str, wire: Any,
+    operator_session: Callable[..., str],
+) -> None:  # fmt: skip
+    """Neither before its verdict nor after it, and however the thief dresses it up."""
+    honest, thief = new_machine(), new_machine()
+    one, other = honest.open(), thief.open()
+    one.hello(problems=[problem])
+    other.hello(problems=[problem])
+    mine, its = one.task(), other.task()
+    wire.call("Drain", session=operator_session(pool), drain=True)
+    one.report(mine.lease, 1, claim(4, 4))
+    (first,) = one.receipt().ids
+    other.report(its.lease, 1, claim(4, 4, score=1e9, note="mine"))
+    (stolen,) = other.receipt().ids
+    wire.call("Drain", session=operator_session(pool), drain=False)
+    assert one.hear("verdict").experiment.state == experiment_pb2.EXPERIMENT_STATE_ACCEPTED
+    head = shown(ada, problem)["head"]
+    told = other.hear("verdict").experiment
+    assert (told.id, told.reason) == (stolen, experiment_pb2.REASON_DUPLICATE)
+    dressed = claim(4, 4, score=1e9)
+    dressed.content = b"[4.0,\n4]"
+    dressed.content_hash = content_hash(dressed.content)
+    other.report(its.lease, 2, dressed, last=True)
+    other.receipt()
+    told = other.hear("verdict").experiment
+    assert (told.state, told.reason) == (
+        experiment_pb2.EXPERIMENT_STATE_REJECTED, experiment_pb2.REASON_NO_IMPROVEMENT,
+    )  # fmt: skip
+    other.want()
+    assert list(other.hear("wait").reasons) == [work_pb2.WAIT_REASON_COOL_DOWN]
+    assert shown(ada, problem)["head"] == head
+    rows = {r["contributor"]: r for r in ada.pool("leaderboard", problem, "--json").document["rows"]}
+    assert (rows[honest.member.contributor]["accepted"], rows[honest.member.contributor]["share"]) == (1, 1.0)
+    assert (rows[thief.member.contributor]["accepted"], rows[thief.member.contributor]["gain"]) == (0, 0.0)
+    assert {x["id"] for x in ada.log(problem) if x["status"] == "accepted"} == {first}
 
 
 def test_another_machines_lease_and_an_old_number(new_machine: Callable[[], Machine], stream: Stream, ada: Any,
@@ -472,6 +556,21 @@ def test_no_work_and_why(machine: Machine, problem: str) -> None:
     small.hello(problems=[problem], limits=work_pb2.MachineLimits(cpus=1, memory=1024 * 1024))
     small.want()
     assert list(small.hear("wait").reasons) == [work_pb2.WAIT_REASON_NO_PROBLEM_MATCHES]
+    silent = machine.open()
+    silent.hello(problems=[problem], sandbox_grade="")
+    silent.want()
+    assert list(silent.hear("wait").reasons) == [work_pb2.WAIT_REASON_SANDBOX]
+    asked = work_pb2.Decline(revisions=[work_pb2.RevisionName(problem=problem, revision=1)])
+    unwilling = machine.open()
+    unwilling.hello(problems=[problem], decline=asked)
+    unwilling.want()
+    assert list(unwilling.hear("wait").reasons) == [work_pb2.WAIT_REASON_CONSENT]
+    # Its owner has agreed since.
+    unwilling.say(decline=work_pb2.Decline())
+    assert unwilling.hear("task").problem == problem
+    unwilling.say(decline=asked)
+    unwilling.want()
+    assert list(unwilling.hear("wait").reasons) == [work_pb2.WAIT_REASON_CONSENT]
     greedy = machine.open()
     greedy.hello(problems=[problem], slots=8)
     greedy.want(3)

@@ -9,8 +9,10 @@ from ar_core.candidate import check_policy
 from ar_core.manifest import check_files, read_manifest
 
 GALLERY = Path(__file__).resolve().parents[2] / "problems"
-NAMES = ("bin-packing", "sorting-comparisons", "tiny-classifier", "tiny-gpt", "zlib-dictionary")
-PACKAGES = {"tiny-gpt": {"numpy"}, "sorting-comparisons": {"socket", "time"}}
+NAMES = ("api-latency", "bin-packing", "sorting-comparisons", "tiny-classifier", "tiny-gpt", "zlib-dictionary")
+PACKAGES = {
+    "tiny-gpt": {"numpy"}, "sorting-comparisons": {"socket", "time"}, "api-latency": {"socket", "statistics", "time"},
+}  # fmt: skip
 
 
 def files_of(name: str) -> dict[str, bytes]:

@@ -17,7 +17,7 @@ def generate(name: str, into: Path, *seed: str) -> dict[str, bytes]:
     return {path.relative_to(into).as_posix(): path.read_bytes() for path in into.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("name", ["bin-packing", "sorting-comparisons", "zlib-dictionary"])
+@pytest.mark.parametrize("name", ["api-latency", "bin-packing", "sorting-comparisons", "zlib-dictionary"])
 def test_a_seed_repeats_its_data_and_no_seed_never_does(name: str, tmp_path: Path) -> None:
     first = generate(name, tmp_path / "first", "--seed", "spring")
     assert first == generate(name, tmp_path / "again", "--seed", "spring")

@@ -1,6 +1,7 @@
 """Registration measures: each lie of a manifest and each scorer that a canned attack beats is found."""
 
 import itertools
+import re
 
 import pytest
 from hypothesis import given
@@ -54,7 +55,8 @@ def test_an_honest_problem(report):
     assert seen.noise is not None
     assert (seen.noise.deterministic, seen.noise.sd, seen.noise.n) == (True, 0.0, 5)
     assert seen.seconds > 0
-    assert [finding.severity for finding in seen.findings] == ["info"]
+    assert [(each.check, each.severity) for each in seen.findings] == [("cheat", "info"), ("self-test", "info")]
+    assert found(seen, "self-test")[0][1].startswith("the start against itself is no gain")
     assert report_from_json(report_to_json(seen)) == seen
 
 
@@ -76,6 +78,59 @@ def test_noise_as_declared(report):
     assert seen.noise is not None
     assert seen.noise.sd > 0
     assert found(seen, "min_gain")
+
+
+def test_the_start_against_itself_with_noise_that_no_seed_explains(report):
+    seen = report(
+        NOISY.replace('int(os.environ["AR_SEED"])', "None"), more='[acceptance]\nnoise = "seed"\nmin_gain = 2'
+    )
+    assert seen.ok, seen.findings
+    ((severity, message),) = found(seen, "self-test")
+    assert severity == "info"
+    assert re.fullmatch(r"the start against itself is no gain: \d+ pairs, evidence \S+ of the 200 needed", message)
+
+
+TIMED = """
+import os, time
+text = open(os.environ["AR_MUTABLE"], errors="replace").read(10000)
+if text.split() != ["word"] * 1000:
+    raise SystemExit("those are not the words")
+begun = time.perf_counter()
+for _ in range(2000):
+    text.split()
+print("x:", time.perf_counter() - begun)
+"""
+
+
+def timed(report, score=TIMED, rules='min_gain = "50%"', baseline=b"word " * 1000, **settings):
+    swap = (b'direction = "maximize"', b'direction = "minimize"')
+    more = f'[acceptance]\nnoise = "timing"\n{rules}'
+    return report(score, more=more, swap=swap, baseline=baseline, **settings)
+
+
+def test_times_as_declared(report):
+    seen = timed(report)
+    assert seen.noise is not None
+    assert (seen.noise.declared, seen.noise.deterministic) == ("timing", False)
+    assert seen.baseline == seen.noise.mean > 0
+    assert any("an accept takes at least 11 pairs" in message for _, message in found(seen, "min_gain"))
+    ((severity, message),) = found(seen, "self-test")
+    assert severity == "info"
+    assert "no gain" in message
+    assert found(seen, "noise") == []
+
+
+def test_times_that_are_none(report):
+    seen = timed(report, "print('x: 5')")
+    assert [severity for severity, _ in found(seen, "noise")] == ["warning"]
+    assert "this is no timing" in found(seen, "noise")[0][1]
+
+
+def test_scores_that_no_time_can_have(report):
+    seen = timed(report, "import time; print('x:', -1 - time.perf_counter() % 1)")
+    assert not seen.ok
+    assert [severity for severity, _ in found(seen, "noise")] == ["error"]
+    assert found(seen, "self-test") == []
 
 
 def test_min_gain_far_below_the_noise(report):
@@ -134,7 +189,6 @@ print("x:", 1 - (x - 0.3) ** 2)
     ("old", "new", "said"),
     [
         (b'kind = "data"', b'kind = "service"', "evaluation.run"),
-        (b"[resources]", b'[acceptance]\nnoise = "timing"\n[resources]', "yet"),
         (b"[resources]", b'[environment]\nrequirements = "program.md"\n[resources]', "names no package"),
         (b"[resources]", b'[environment]\nsystem = ["no-such-program"]\n[resources]', "no-such-program"),
         (b"[resources]", b'[environment]\npython = ">=9"\n[resources]', "Python >=9"),

@@ -26,6 +26,9 @@ UP, DOWN = Direction.MAXIMIZE, Direction.MINIMIZE
         (UP, Noise.SEED, MinGain(), [9.0, 1.0, 1.0], [2.0, 2.0, 2.0], True),
         (UP, Noise.SEED, MinGain(), [1.0, 2.0, 3.0], [3.0, 2.0, 1.0], False),
         (DOWN, Noise.SEED, MinGain(), [1.0, 2.0, 2.0], [1.0, 2.0, 3.0], True),
+        (DOWN, Noise.TIMING, MinGain(value=0.1, relative=True), [0.8, 0.8, 0.8], [1.0, 1.0, 9.0], True),
+        (DOWN, Noise.TIMING, MinGain(value=0.1, relative=True), [0.95, 0.8, 0.8], [1.0, 1.0, 9.0], False),
+        (UP, Noise.TIMING, MinGain(), [1.1, 1.1, 1.0], [1.0, 1.0, 1.0], False),
     ],
 )
 def test_the_rule(

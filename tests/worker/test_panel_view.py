@@ -78,8 +78,8 @@ def test_a_run_in_a_wide_window() -> None:
 │ 12:00:00  leased    bin-packing: 60 s on the version that scores 5.5752                          │
 │ 12:00:10  better    p: 7073, its parent 22932 here (a note)                                      │
 │ 12:00:12  reported  2 experiments, one of them a claim; the pool has them                        │
-│ 12:00:12  verdict   p: accepted with 7068                                                        │
-│ 12:00:30  verdict   p: rejected with 7100: Worse by 32 than the current best.                    │
+│ 12:00:12  verdict   p: accepted, verified 7068                                                   │
+│ 12:00:30  verdict   p: rejected, verified 7100: Worse by 32 than the current best.               │
 ╰────────────────────────────────────────────────────────────────── Ctrl-C gives the machine back ─╯
 """
     )
@@ -101,8 +101,8 @@ def test_a_run_in_a_narrow_window() -> None:
 │ 12:00:00  leased    bin-packing: 60 s on the version th… │
 │ 12:00:10  better    p: 7073, its parent 22932 here (a n… │
 │ 12:00:12  reported  2 experiments, one of them a claim;… │
-│ 12:00:12  verdict   p: accepted with 7068                │
-│ 12:00:30  verdict   p: rejected with 7100: Worse by 32 … │
+│ 12:00:12  verdict   p: accepted, verified 7068           │
+│ 12:00:30  verdict   p: rejected, verified 7100: Worse b… │
 ╰────────────────────────── Ctrl-C gives the machine back ─╯
 """
     )

@@ -17,9 +17,17 @@ class Connect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SayHello:
-    """Introduce the machine; ``resume`` are the leases it holds."""
+    """Introduce the machine; ``resume`` are the leases it holds, ``declined`` what its owner has not agreed to."""
 
     resume: tuple[LeaseName, ...]
+    declined: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decline:
+    """Tell the pool which revisions of problems the owner has not agreed to, all of them."""
+
+    declined: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +130,6 @@ class Exit:
 
 
 Action = (
-    Connect | SayHello | AskForWork | SayProgress | KeepReport | SendReport | DropReport | GiveBack | SayGoodbye
-    | Prepare | Evaluate | Rebase | Kill | Announce | Exit
+    Connect | SayHello | Decline | AskForWork | SayProgress | KeepReport | SendReport | DropReport | GiveBack
+    | SayGoodbye | Prepare | Evaluate | Rebase | Kill | Announce | Exit
 )  # fmt: skip

@@ -40,11 +40,14 @@ class Donation:
     max_experiments: int | None = None
     idle_seconds: float | None = None
     seed: int | None = None
+    accept: tuple[tuple[str, int], ...] = ()
+    """Revisions of problems that are agreed to although they ask for more than those before."""
 
     @property
     def caps(self) -> Caps:
-        """What one room may use at most: a slot's part of the whole."""
-        return Caps(cpus=max(1, self.cpus // self.slots), memory=self.memory // self.slots)
+        """What one evaluation may use at most: a slot's part of the whole, half of it for the files that are kept."""
+        memory = self.memory // self.slots
+        return Caps(cpus=max(1, self.cpus // self.slots), memory=memory, disk=memory // 2)
 
     @property
     def rules(self) -> Rules:
@@ -95,6 +98,7 @@ def read_donation(
     max_experiments: int | None,
     idle: str | None,
     seed: int | None,
+    accept: tuple[str, ...] = (),
 ) -> Donation:
     """Return what the options say, with this machine's defaults; raises ``PoolError`` AR-A101.
 
@@ -123,6 +127,7 @@ def read_donation(
         max_experiments=max_experiments,
         idle_seconds=_seconds("--exit-when-idle", idle),
         seed=seed,
+        accept=tuple(_revision(text) for text in accept),
     )
 
 
@@ -160,6 +165,13 @@ def _problems(text: str) -> tuple[str, ...]:
         if not NAME.fullmatch(name):
             raise PoolError("AR-A101", f"--problems: {name[:80]!r} is not a problem's name")
     return names
+
+
+def _revision(text: str) -> tuple[str, int]:
+    name, _, revision = text.partition("@")
+    if not NAME.fullmatch(name) or not re.fullmatch(r"[1-9][0-9]{0,8}", revision):
+        raise PoolError("AR-A101", f"--accept: {text[:80]!r} is not a problem and its revision, like bin-packing@2")
+    return name, int(revision)
 
 
 def _seconds(option: str, text: str | None) -> float | None:

@@ -66,6 +66,15 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Declined:
+    """A lease's problem asks for more than the owner agreed to; ``declined`` is everything that does."""
+
+    lease: LeaseName
+    why: str
+    declined: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proposed:
     """A slot begins to evaluate a candidate."""
 
@@ -138,6 +147,6 @@ class StopRequested:
 
 
 Event = (
-    Connected | Disconnected | Welcomed | Granted | Told | Prepared | Failed | Proposed | Evaluated | Rebased
-    | Received | Judged | Improved | Cancelled | Tick | FinishRequested | StopRequested
+    Connected | Disconnected | Welcomed | Granted | Told | Prepared | Failed | Declined | Proposed | Evaluated
+    | Rebased | Received | Judged | Improved | Cancelled | Tick | FinishRequested | StopRequested
 )  # fmt: skip

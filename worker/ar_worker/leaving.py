@@ -46,7 +46,7 @@ def leave_pool(place: Place) -> Login:
             raise translate(error) from None
         finally:
             channel.close()
-        for name in ("keys", "reports"):
+        for name in ("keys", "reports", "consents"):
             shutil.rmtree(place.folder / name, ignore_errors=True)
         for name in ("pool.json", "session.json"):
             with contextlib.suppress(OSError):

@@ -27,6 +27,8 @@ from ar_worker import events as on
 from ar_worker.account import Account
 from ar_worker.blob_cache import BlobCache
 from ar_worker.connection import Connection
+from ar_worker.consent import asks_of
+from ar_worker.consents import Consents, how_to_accept
 from ar_worker.donation import Donation, programs_there
 from ar_worker.material import UnusableTaskError, read_bundle, read_material
 from ar_worker.panel.model import Run
@@ -36,7 +38,7 @@ from ar_worker.session import Session
 from ar_worker.slot import Slot
 from ar_worker.task import LeaseName, Task
 from ar_worker.voice import Voice
-from ar_worker.wire import PROTOCOL, event_from_wire, lease_to_wire, programs_to_wire, signed
+from ar_worker.wire import PROTOCOL, decline_to_wire, event_from_wire, lease_to_wire, programs_to_wire, signed
 
 _GOODBYE_SECONDS = 0.5
 _SLOT_SECONDS = 1.0
@@ -75,7 +77,11 @@ class _Loop:
         self._account = Account.load(setting.place.folder / "account.json")
         self._voice = Voice(setting.output)
         jitter = random.Random()  # noqa: S311
-        self._session = Session(setting.donation.rules, time.monotonic(), jitter, self._store.reports())
+        self._consents = Consents.load(setting.place.consents(setting.login.digest))
+        self._consents.accept(setting.donation.accept)
+        self._session = Session(
+            setting.donation.rules, time.monotonic(), jitter, self._store.reports(), self._consents.declined
+        )
         self._events: asyncio.Queue[on.Event] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._last_save = 0.0
@@ -113,6 +119,9 @@ class _Loop:
         now = time.monotonic()
         wake = self._session.wake_at(now)
         timeout = _LONGEST_SLEEP if wake is None else max(0.0, wake - now)
+        if self._account.changed:
+            # What `ar-worker status` shows is not to be older than that, however long nothing happens.
+            timeout = min(timeout, max(0.0, self._last_save + _SAVE_SECONDS - now))
         try:
             return await asyncio.wait_for(self._events.get(), timeout)
         except TimeoutError:
@@ -174,15 +183,17 @@ class _Loop:
                 self._voice.event(action.event, action.fields, now)
             case do.Exit():
                 self._exit = action
-            case do.SayHello() | do.AskForWork() | do.SayProgress() | do.GiveBack() | do.SayGoodbye():
+            case do.SayHello() | do.Decline() | do.AskForWork() | do.SayProgress() | do.GiveBack() | do.SayGoodbye():
                 self._connection.say(self._message(action))
 
     def _message(
-        self, action: do.SayHello | do.AskForWork | do.SayProgress | do.GiveBack | do.SayGoodbye
+        self, action: do.SayHello | do.Decline | do.AskForWork | do.SayProgress | do.GiveBack | do.SayGoodbye
     ) -> work_pb2.WorkRequest:
         match action:
             case do.SayHello():
-                return work_pb2.WorkRequest(hello=self._hello(action.resume))
+                return work_pb2.WorkRequest(hello=self._hello(action))
+            case do.Decline():
+                return work_pb2.WorkRequest(decline=decline_to_wire(action.declined))
             case do.AskForWork():
                 return work_pb2.WorkRequest(want=work_pb2.Want(slots=action.slots))
             case do.SayProgress():
@@ -194,7 +205,7 @@ class _Loop:
             case do.SayGoodbye():
                 return work_pb2.WorkRequest(goodbye=work_pb2.Goodbye(reason=action.reason))
 
-    def _hello(self, resume: tuple[LeaseName, ...]) -> work_pb2.Hello:
+    def _hello(self, action: do.SayHello) -> work_pb2.Hello:
         donation = self._s.donation
         return work_pb2.Hello(
             machine=f"{platform.machine()}, {donation.cpus} cores, {format_size(donation.memory)}",
@@ -203,9 +214,10 @@ class _Loop:
             protocol_min=PROTOCOL,
             protocol_max=PROTOCOL,
             sandbox_grade=self._s.grade,
-            resume=[lease_to_wire(lease) for lease in resume],
+            resume=[lease_to_wire(lease) for lease in action.resume],
             limits=work_pb2.MachineLimits(cpus=donation.cpus, memory=donation.memory),
             problems=donation.problems,
+            decline=decline_to_wire(action.declined),
         )
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
@@ -238,8 +250,14 @@ class _Loop:
             files = {path: blobs[name] for path, name in table.items()}
             inspirations = tuple(Inspiration(content=blobs[h.blob], score=h.score) for h in task.inspirations)
             material = read_material(task, files, blobs[task.parent_blob], inspirations)
+            refusal = self._consents.refusal(task, asks_of(material.problem, files))
         except (UnusableTaskError, PoolError) as error:
             self._events.put_nowait(on.Failed(lease=task.lease, why=str(error)))
+            return
+        if refusal:
+            why = f"revision {task.revision} asks for more than you agreed to: {refusal}"
+            why = f"{why}. To agree: {how_to_accept(task.problem, task.revision)}"
+            self._events.put_nowait(on.Declined(lease=task.lease, why=why, declined=self._consents.declined))
             return
         self._slots[number].begin(material, self._rng.getrandbits(63))
 

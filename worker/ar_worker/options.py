@@ -19,6 +19,12 @@ _OPTIONS = (
     click.option("--for", "seconds", metavar="2h", help="End after this long."),
     click.option("--max-experiments", type=int, metavar="N", help="End after so many experiments."),
     click.option("--exit-when-idle", "idle", metavar="10m", help="End when there was no work for this long."),
+    click.option(
+        "--accept",
+        multiple=True,
+        metavar="NAME@REVISION",
+        help="Agree to a revision of a problem that asks for more than the one before.",
+    ),
     click.option("--seed", type=int, metavar="N", help="Makes the agent's choices repeatable."),
 )
 

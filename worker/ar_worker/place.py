@@ -1,6 +1,7 @@
 """Where a donated machine keeps its things below ``AR_HOME``, and that only one worker uses them at a time.
 
-Not here: what is in the files (``ar_client.identity``, ``report_store``, ``blob_cache``, ``account``).
+Not here: what is in the files (``ar_client.identity``, ``report_store``, ``blob_cache``, ``account``,
+``consents``).
 """
 
 import contextlib
@@ -35,6 +36,10 @@ class Place:
     def reports(self, digest: str) -> Path:
         """Return the folder of unconfirmed reports to the pool with this certificate digest."""
         return self.folder / "reports" / digest[:16]
+
+    def consents(self, digest: str) -> Path:
+        """Return the file of what the owner agreed to at the pool with this certificate digest."""
+        return self.folder / "consents" / f"{digest[:16]}.json"
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:

@@ -12,6 +12,8 @@ _WAITS = {
     "cool_down": "claims of this machine did not hold, so it waits a while",
     "draining": "the pool gives out no work now; ask its operator",
     "upgrade_needed": "the pool wants a newer version; run `git pull && make setup`",
+    "sandbox": "the pool needs to know how good this machine's sandbox is; run `ar-worker doctor`",
+    "consent": "a problem asks for more than you agreed to; `ar-worker status` says what",
     "no_connection": "no connection to the pool; trying again",
 }
 _COLOURS = {"accepted": "green", "held": "yellow", "rejected": "red"}
@@ -58,7 +60,9 @@ def _reported(fields: Mapping[str, object]) -> tuple[str, str]:
 
 def _verdict(fields: Mapping[str, object]) -> tuple[str, str]:
     status = str(fields["status"])
-    score = f" with {_number(fields['verified'])}" if fields["verified"] is not None else ""
+    score = f", verified {_number(fields['verified'])}" if fields["verified"] is not None else ""
+    if fields.get("published") is not None:
+        score = f", published with {_number(fields['published'])}"
     why = f": {fields['explanation']}" if fields["explanation"] and status != "accepted" else ""
     return f"verdict   {fields['problem']}: {status}{score}{why}", _COLOURS.get(status, "")
 

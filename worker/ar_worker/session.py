@@ -11,6 +11,7 @@ from ar_core.candidate import sha256
 from ar_core.errors import PoolError
 from ar_core.records import Experiment
 from ar_worker import actions as do
+from ar_worker import announcements
 from ar_worker import events as on
 from ar_worker.held import Held
 from ar_worker.link import Link
@@ -41,8 +42,14 @@ _PASSING = frozenset({"AR-A100", "AR-A102", "AR-A103", "AR-A105", "AR-C605", "AR
 class Session:
     """See the module. ``unacknowledged`` are reports of an earlier run that the pool has not confirmed."""
 
-    def __init__(self, rules: Rules, now: float, rng: Random, unacknowledged: Iterable[Report] = ()) -> None:
-        """``rng`` spreads reconnections, so that a pool that comes back is not stormed."""
+    def __init__(
+        self, rules: Rules, now: float, rng: Random, unacknowledged: Iterable[Report] = (),
+        declined: tuple[tuple[str, int], ...] = (),
+    ) -> None:  # fmt: skip
+        """``rng`` spreads reconnections, so that a pool that comes back is not stormed.
+
+        ``declined`` are the revisions of problems that the owner has not agreed to.
+        """
         self.phase = Phase.RUNNING
         self.experiments = 0
         """Evaluated in this run."""
@@ -51,6 +58,7 @@ class Session:
         self._held: dict[str, Held] = {}
         self._free = list(range(rules.slots))
         self._unconfirmed = Unconfirmed(unacknowledged)
+        self._declined = declined
         self._started = 0
         self._failed_tasks = 0
         self._idle_since = now
@@ -108,7 +116,7 @@ class Session:
             return []
         match event:
             case on.Connected():
-                self._put(do.SayHello(resume=self.held))
+                self._put(do.SayHello(resume=self.held, declined=self._declined))
             case on.Disconnected():
                 self._disconnected(event.error, now)
             case on.Welcomed():
@@ -121,6 +129,8 @@ class Session:
                 held = self._held.get(event.lease.id)
                 if held is not None and held.task.lease == event.lease:
                     self._slot(event, held, now)
+            case on.Declined():
+                self._decline(event, now)
             case on.Received():
                 self._received(event)
             case on.Judged():
@@ -187,10 +197,7 @@ class Session:
                 self._put(do.GiveBack(lease=task.lease, reason="no slot is free"))
             return
         self._held[task.lease.id] = Held(task=task, tally=Tally(task.lease))
-        self._tell(
-            "leased", lease=task.lease.id, problem=task.problem, revision=task.revision, parent=task.parent,
-            parent_score=task.parent_score, box=task.box,
-        )  # fmt: skip
+        self._tell("leased", **announcements.leased(task))
         self._fill(now)
 
     def _fill(self, now: float) -> None:
@@ -247,11 +254,7 @@ class Session:
             # Nobody waits for a verdict: a claim goes soon, so that others can build on it.
             soon = CLAIM_SOON_SECONDS if held.tally.reported else CLAIM_FIRST_SECONDS
             held.next_report = min(held.next_report, held.last_report + soon)
-        self._tell(
-            "scored", lease=held.task.lease.id, problem=held.task.problem, content_hash=trial.content_hash,
-            score=trial.score, parent_score=trial.parent_score, reason=trial.reason.value if trial.reason else None,
-            note=trial.note, claim=trial.content is not None, seconds=round(trial.seconds, 6),
-        )  # fmt: skip
+        self._tell("scored", **announcements.scored(held.task, trial))
 
     def _exhausted(self, held: Held, now: float) -> None:
         self._back_off(now)
@@ -267,6 +270,19 @@ class Session:
                 self._go_on(held, now)
                 return
         self._back_off(now)
+        self._close(held, event.why, now)
+
+    def _decline(self, event: on.Declined, now: float) -> None:
+        """Give a lease back that its owner has to agree to first, after the pool was told not to give it again."""
+        held = self._held.get(event.lease.id)
+        if held is None or held.task.lease != event.lease:
+            return
+        held.busy = False
+        if (held.task.problem, held.task.revision) in self._declined:
+            self._back_off(now)  # the pool gave it all the same
+        self._declined = event.declined
+        if self._link.online:
+            self._put(do.Decline(declined=self._declined))
         self._close(held, event.why, now)
 
     def _back_off(self, now: float) -> None:
@@ -375,12 +391,7 @@ class Session:
         held = self._held.get(lease)
         if held is not None and held.claim_id == experiment.id:
             held.claim_hash = held.claim_id = ""
-        self._tell(
-            "verdict", id=experiment.id, problem=experiment.problem, status=experiment.state.value,
-            reason=experiment.reason.value if experiment.reason else None, explanation=experiment.explanation,
-            claimed=experiment.claimed, verified=experiment.verified, gain=experiment.gain,
-            commit=experiment.commit or None,
-        )  # fmt: skip
+        self._tell("verdict", **announcements.verdict(experiment))
 
     # --- Endings
 

@@ -66,6 +66,12 @@ def programs_to_wire(names: Iterable[str]) -> work_pb2.WorkRequest:
     return work_pb2.WorkRequest(programs=work_pb2.Programs(names=names))
 
 
+def decline_to_wire(declined: Iterable[tuple[str, int]]) -> work_pb2.Decline:
+    """Return what the owner has not agreed to."""
+    revisions = [work_pb2.RevisionName(problem=name, revision=revision) for name, revision in declined]
+    return work_pb2.Decline(revisions=revisions)
+
+
 async def together(
     outbox: "asyncio.Queue[work_pb2.WorkRequest | None]",
 ) -> AsyncIterator[work_pb2.WorkRequest]:

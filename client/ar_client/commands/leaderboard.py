@@ -14,7 +14,8 @@ from ar_client.output import Output
 def leaderboard(name: str | None, by: str | None, limit: int, output: Output) -> int:
     """Show who contributed what, to one problem or to the whole pool.
 
-    Only gains that the pool verified count. Without NAME there is no sum of gains, since units differ.
+    Only what the pool verified counts, with the gain that it was published with. Without NAME there is no sum of
+    gains, since units differ.
     """
     from ar_client.identity import Home, home_directory
     from ar_client.pool import Order, open_pool

@@ -17,6 +17,9 @@ _SHOWN = 30
 def log(name: str, status: str | None, limit: int | None, output: Output) -> int:
     """List what was tried on a problem, newest first.
 
+    CLAIMED is what a contributor says. VERIFIED and its GAIN are from the pairs that decided, PUBLISHED is what an
+    accepted version scored on fresh pairs after that.
+
     \b
     Examples:
       ar-pool log circle-packing-26 --status accepted
@@ -41,11 +44,12 @@ def log(name: str, status: str | None, limit: int | None, output: Output) -> int
         return 0
     rows = [
         (f"{x.created:%Y-%m-%d %H:%M}", x.id, state(x), score(x.claimed, card, unit=False),
-         score(x.verified, card, unit=False), gain(x.gain, card), x.contributor, x.note)
+         score(x.verified, card, unit=False), gain(x.gain, card),
+         score(x.published.score if x.published else None, card, unit=False), x.contributor, x.note)
         for x in found
     ]  # fmt: skip
-    head = ("WHEN (UTC)", "ID", "STATUS", "CLAIMED", "VERIFIED", "GAIN", "BY", "NOTE")
-    output.table(head, rows, right=(3, 4, 5))
+    head = ("WHEN (UTC)", "ID", "STATUS", "CLAIMED", "VERIFIED", "GAIN", "PUBLISHED", "BY", "NOTE")
+    output.table(head, rows, right=(3, 4, 5, 6))
     if limit is None and len(found) == _SHOWN:
         output.say(f"These are the last {_SHOWN}; --limit N shows more.")
     return 0

@@ -81,20 +81,20 @@ def _proposed(pool: "Pool", proposal: "Proposal", output: Output, *, wait: bool)
 
 
 def _tell(x: "Experiment", card: "ProblemCard", output: Output) -> None:
-    from ar_client.wording import gain, score, verdict
+    from ar_client.wording import gain, measured, published, score, verdict
 
     words, colour = verdict(x)
     output.say(words, colour=colour)
-    measured = x.verified is not None
     output.fields(
         [
             ("experiment", x.id),
             ("why", x.explanation),
             ("claimed", score(x.claimed, card) if x.claimed is not None else ""),
-            ("verified", score(x.verified, card) if measured else ""),
+            ("verified", score(x.verified, card) if x.verified is not None else ""),
             ("to beat", score(x.incumbent, card) if x.incumbent is not None else ""),
             ("gain", gain(x.gain, card) if x.gain is not None else ""),
-            ("pairs", str(x.pairs) if x.pairs else ""),
+            ("pairs", measured(x.pairs, x.verifier, x.verifier_grade)),
+            ("published", published(x, card)),
             ("commit", x.commit),
         ]
     )

@@ -92,7 +92,10 @@ def _tell(card: "ProblemCard", output: Output) -> None:
             }
         )  # fmt: skip
         return
-    say_findings(output, [finding for finding in card.findings if finding.severity != "info"])
+    noisy = card.noise != "none"
+    say_findings(
+        output, [f for f in card.findings if f.severity != "info" or (noisy and f.check in {"min_gain", "self-test"})]
+    )
     output.data(f"{card.name}, revision {card.revision}: {card.state.value}")
     output.fields(
         [

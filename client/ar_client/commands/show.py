@@ -14,7 +14,7 @@ def show(name: str, output: Output) -> int:
     from ar_client.findings import say_findings
     from ar_client.identity import Home, home_directory
     from ar_client.pool import open_pool
-    from ar_client.wording import gain, gain_since_baseline, score
+    from ar_client.wording import gain, gain_since_baseline, interval, score
     from ar_core.documents import problem_document
     from ar_core.records import ProblemCard
     from ar_core.text import one_line
@@ -26,8 +26,13 @@ def show(name: str, output: Output) -> int:
         return 0
 
     def best(card: ProblemCard) -> str:
-        since = gain_since_baseline(card)
-        return score(card.best, card) + (f" ({gain(since, card)} since the baseline)" if since else "")
+        since, ends = gain_since_baseline(card), interval(card.best_low, card.best_high, card)
+        known = (
+            f"published with {ends} in {card.best_n} runs" if ends else "",
+            f"{gain(since, card)} since the baseline" if since else "",
+        )
+        more = ", ".join(part for part in known if part)
+        return score(card.best, card) + (f" ({more})" if more else "")
 
     people = "1 contributor" if card.contributors == 1 else f"{card.contributors:,} contributors"
     state = card.state.value + (f": {card.state_reason}" if card.state_reason else "")

@@ -58,9 +58,11 @@ def new(directory: "DataDirectory", role: str, contributor: str, uses: int, expi
         output.data({"schema": "ar.token/1", "token": response.token, **_document(token)})
         return
     output.line(response.token)
-    command = "ar-pool login" + ("" if role == "publisher" else " --contributor" if role == "worker" else "")
+    command = f"ar-pool login{' --contributor' if role == 'worker' else ''} {address}"
+    if role == "verifier":
+        command = f"ar-coordinator verify --coordinator {address}"
     until = token.expires.strftime("%Y-%m-%d %H:%M UTC")
-    output.say(f"For a {role}, {uses} use(s), until {until}. There:\n  {command} {address} --token {response.token}")
+    output.say(f"For a {role}, {uses} use(s), until {until}. There:\n  {command} --token {response.token}")
 
 
 @tokens.command(name="list")

@@ -31,8 +31,12 @@ def list_workers(directory: "DataDirectory", as_json: bool) -> None:
     if as_json:
         output.data({"schema": "ar.workers/1", "workers": documents})
         return
-    rows = [[str(d[key] or "") for key in ("machine", "contributor", "role", "joined", "banned")] for d in documents]
-    output.table(["MACHINE", "CONTRIBUTOR", "ROLE", "JOINED (UTC)", "BANNED"], rows)
+    rows = [
+        [*(str(d[key] or "") for key in ("machine", "contributor", "role", "grade")), _claims(d),
+         *(str(d[key] or "") for key in ("joined", "banned"))]
+        for d in documents
+    ]  # fmt: skip
+    output.table(["MACHINE", "CONTRIBUTOR", "ROLE", "GRADE", "CLAIMS", "JOINED (UTC)", "BANNED"], rows)
 
 
 @workers.command()
@@ -72,12 +76,26 @@ def _set(directory: "DataDirectory", machine: str, *, banned: bool, reason: str)
         return {"schema": "ar.worker/1", **_document(pool.call(stub.SetBan, request).identity)}
 
 
+def _claims(document: dict[str, Any]) -> str:
+    """Say what a machine's claims came to, and whether it has to wait for that."""
+    words = f"{document['claims_held']} held" if document["claims_held"] else ""
+    if document["claims_failed"]:
+        words += f"{', ' if words else ''}the last {document['claims_failed']} did not"
+    if document["cool_until"]:
+        words += f"; cools down until {document['cool_until'][11:19]}"
+    return words
+
+
 def _document(status: Any) -> dict[str, Any]:
-    from ar_core.wire import identity_from_wire
+    from ar_core.wire import identity_from_wire, time_from_wire
 
     identity = identity_from_wire(status.identity)
     return {
         "id": identity.id, "machine": identity.machine, "contributor": identity.contributor,
         "role": identity.role.value, "joined": identity.joined.isoformat(timespec="seconds"),
-        "banned": (status.reason or "yes") if status.banned else None,
+        "banned": (status.reason or "yes") if status.banned else None, "grade": status.sandbox_grade or None,
+        "claims_held": status.claims_held, "claims_failed": status.claims_failed,
+        "cool_until": time_from_wire(status.cool_until).isoformat(timespec="seconds")
+        if status.HasField("cool_until")
+        else None,
     }  # fmt: skip

@@ -10,6 +10,8 @@ from typing import Any
 from ar_coordinator.doorbell import Doorbell
 from ar_coordinator.services.enrolment import is_name
 from ar_coordinator.store import Store
+from ar_coordinator.store.connection import now_ms
+from ar_coordinator.store.leases import Trust
 from ar_core.errors import PoolError
 from ar_core.lifecycle import ExperimentState, ProblemState, Reason
 from ar_core.records import Identity, Role, TokenRecord
@@ -20,6 +22,7 @@ from ar_core.wire import (
     identity_to_wire,
     role_from_wire,
     seconds_from_wire,
+    time_to_wire,
     token_to_wire,
 )
 from ar_proto.v1 import administration_pb2, administration_pb2_grpc
@@ -81,8 +84,10 @@ class Administration(administration_pb2_grpc.AdministrationServiceServicer):
         self, request: administration_pb2.ListIdentitiesRequest, context: Any
     ) -> administration_pb2.ListIdentitiesResponse:
         """List the identities."""
+        found = self._store.identities.all()
+        trust = self._store.leases.trust([identity.id for identity in found])
         return administration_pb2.ListIdentitiesResponse(
-            identities=[_status(identity) for identity in self._store.identities.all()]
+            identities=[_status(identity, one) for identity, one in zip(found, trust, strict=True)]
         )
 
     def SetBan(  # noqa: N802
@@ -94,7 +99,9 @@ class Administration(administration_pb2_grpc.AdministrationServiceServicer):
         if identity is None:
             raise PoolError("AR-A109", wanted[:40])
         reason = (one_line(request.reason) or "no reason given") if request.banned else None
-        return administration_pb2.SetBanResponse(identity=_status(self._store.identities.set_ban(identity, reason)))
+        (trust,) = self._store.leases.trust([identity.id])
+        changed = self._store.identities.set_ban(identity, reason)
+        return administration_pb2.SetBanResponse(identity=_status(changed, trust))
 
     def ResolveHeld(  # noqa: N802
         self, request: administration_pb2.ResolveHeldRequest, context: Any
@@ -157,7 +164,10 @@ class Administration(administration_pb2_grpc.AdministrationServiceServicer):
         return administration_pb2.DrainResponse(draining=self._store.draining())
 
 
-def _status(identity: Identity) -> administration_pb2.IdentityStatus:
+def _status(identity: Identity, trust: Trust) -> administration_pb2.IdentityStatus:
+    cools = trust.cool_until_ms > now_ms()
+    until = time_to_wire(datetime.fromtimestamp(trust.cool_until_ms / 1000, UTC)) if cools else None
     return administration_pb2.IdentityStatus(
-        identity=identity_to_wire(identity), banned=identity.banned is not None, reason=identity.banned or ""
-    )
+        identity=identity_to_wire(identity), banned=identity.banned is not None, reason=identity.banned or "",
+        sandbox_grade=trust.grade, claims_held=trust.held, claims_failed=trust.failed_in_a_row, cool_until=until,
+    )  # fmt: skip

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ar_coordinator.events import Events
-from ar_coordinator.read_model import Order, ReadModel
+from ar_coordinator.read_model import ReadModel
 from ar_coordinator.services.caller import caller
+from ar_core.credit import Order
 from ar_core.errors import PoolError
 from ar_core.lifecycle import SETTLED
 from ar_core.wire import (

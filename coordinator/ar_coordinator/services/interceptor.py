@@ -22,11 +22,13 @@ from ar_coordinator.services import caller
 from ar_coordinator.services.permissions import ANYBODY, PERMISSIONS
 from ar_coordinator.store import Store
 from ar_core.errors import PoolError
-from ar_core.records import Identity
+from ar_core.records import Identity, Role
 
 log = structlog.get_logger("grpc")
 
 _CALLS_A_MINUTE = 1200
+_VERIFIERS_CALLS_A_MINUTE = 12_000
+"""A verifier fetches each file of a problem by itself, and must be able to renew its batch meanwhile."""
 _FULL_BYTES = 1024 * 1024
 _UNKNOWN_CALLS_A_MINUTE = 120
 _REFUSED_CALLS_A_MINUTE = 600
@@ -64,7 +66,7 @@ class Gate(grpc.aio.ServerInterceptor):
                 self._rates.check(f"refused {address}", _REFUSED_CALLS_A_MINUTE)
                 raise
             who = identity.id if identity else address
-            self._rates.check(who, _CALLS_A_MINUTE if identity else _UNKNOWN_CALLS_A_MINUTE)
+            self._rates.check(who, _calls_a_minute(identity))
             return identity
 
         async def unary(request: Any, context: Any) -> Any:
@@ -179,6 +181,12 @@ class Streams:
             self._open[who] -= 1
             if not self._open[who]:
                 del self._open[who]
+
+
+def _calls_a_minute(identity: Identity | None) -> int:
+    if identity is None:
+        return _UNKNOWN_CALLS_A_MINUTE
+    return _VERIFIERS_CALLS_A_MINUTE if identity.role is Role.VERIFIER else _CALLS_A_MINUTE
 
 
 def _bearer(metadata: dict[str, Any]) -> str:

@@ -30,6 +30,7 @@ from ar_coordinator.store.blobs import BlobMissingError
 from ar_coordinator.store.connection import now_ms
 from ar_coordinator.store.leases import Name, Reported
 from ar_coordinator.store.pipelined import Pipelined
+from ar_coordinator.work_order import blobs_of, decode_order
 from ar_core.errors import PoolError
 from ar_core.records import Identity, Role
 from ar_core.text import one_line
@@ -40,9 +41,9 @@ PROTOCOL = 1
 REPORT_SECONDS = 5.0
 _MOST_SLOTS = 1024
 _MOST_NAMED = 256
-_GRADES = frozenset({"A", "B"})
-"""What a machine may say of its sandbox; a machine that says nothing is not refused, since it could say anything."""
 """Leases that one message may name: more than any machine can hold."""
+_GRADES = frozenset({"A", "B"})
+"""What a machine may say of its sandbox, to be recorded with its claims; one that says nothing gets no work."""
 _MESSAGES_A_SECOND = 500
 _HELLO_SECONDS = 30.0
 _PART_BYTES = 64 * 1024
@@ -89,7 +90,7 @@ class Work(work_pb2_grpc.WorkServiceServicer):
     async def FetchBlob(  # noqa: N802
         self, request: work_pb2.FetchBlobRequest, context: Any
     ) -> AsyncIterator[work_pb2.FetchBlobResponse]:
-        """Send a blob that a lease of the caller names, or for a verifier an unfinished batch."""
+        """Send a blob that a lease of the caller names, or for a verifier a batch that it runs."""
         who = caller()
         if not _SHA256.fullmatch(request.sha256):
             raise PoolError("AR-A101", "a blob is named by its SHA-256")
@@ -107,8 +108,13 @@ class Work(work_pb2_grpc.WorkServiceServicer):
 
     async def _may_read(self, who: Identity, sha256: str) -> bool:
         if who.role is Role.VERIFIER:
-            return await asyncio.to_thread(self._store.batches.names, sha256)
+            return await asyncio.to_thread(self._is_held, who, sha256)
         return await self._pipelined.run(self._store.leases.may_read(who.id, sha256))
+
+    def _is_held(self, who: Identity, sha256: str) -> bool:
+        """Tell whether a batch that this verifier runs names a blob; hidden files are among them."""
+        specs = self._store.batches.specs_of(who.machine)
+        return any(sha256 in blobs_of(decode_order(spec)) for spec in specs)
 
     async def _begin(self, who: Identity, hello: work_pb2.Hello) -> Session:
         """Welcome a machine and take up the leases that it still holds; raises ``PoolError``."""
@@ -125,6 +131,7 @@ class Work(work_pb2_grpc.WorkServiceServicer):
         try:
             standing = await self._pipelined.run(self._store.leases.standing(who.id, hello.slots, now_ms()))
             refuse(standing.trouble)
+            await asyncio.to_thread(self._store.leases.note_grade, who.id, hello.sandbox_grade)
             session.send(_welcome(standing.leases))
             await self._tasks.ask(session)
             await self._take_up(session, [work_reports.lease_name(name) for name in hello.resume])
@@ -193,6 +200,10 @@ class Work(work_pb2_grpc.WorkServiceServicer):
             case "programs":
                 there = session.programs.intersection(request.programs.names)
                 session.machine = replace(session.machine, programs=there)
+                if session.wanted:
+                    self._tasks.poke(session)
+            case "decline":
+                session.machine = replace(session.machine, declined=_declined(request.decline))
                 if session.wanted:
                     self._tasks.poke(session)
             case "hello":
@@ -296,7 +307,12 @@ def _machine(hello: work_pb2.Hello) -> Machine:
         cpus=max(0, limits.cpus), memory=max(0, limits.memory), gpus=max(0, limits.gpus),
         programs=frozenset(limits.programs[:1000]),
         problems=frozenset(one_line(name, 80) for name in hello.problems[:1000]),
+        grade=hello.sandbox_grade, declined=_declined(hello.decline),
     )  # fmt: skip
+
+
+def _declined(decline: work_pb2.Decline) -> frozenset[tuple[str, int]]:
+    return frozenset((one_line(name.problem, 80), name.revision) for name in decline.revisions[:1000])
 
 
 def _welcome(leases: int) -> work_pb2.WorkResponse:

@@ -32,6 +32,8 @@ _SECONDS = {
     NoWork.COOL_DOWN: 10.0,
     NoWork.DRAINING: 30.0,
     NoWork.UPGRADE_NEEDED: 600.0,
+    NoWork.SANDBOX: 600.0,
+    NoWork.CONSENT: 30.0,
 }
 _JITTER = 0.25
 _TRIES = 3
@@ -129,7 +131,7 @@ class Tasks:
             id=f"l-{secrets.token_hex(8)}", identity=session.who.id, contributor=session.who.contributor,
             machine=session.who.machine, agent=session.agent, problem=name, revision=opening.revision,
             parent=parent.commit, blobs=(parent.blob, *(v.blob for v in pick.inspirations)), slots=session.slots,
-            latest_ms=round(opening.latest * 1000),
+            latest_ms=round(opening.latest * 1000), grade=session.machine.grade,
         )  # fmt: skip
         # Before it is granted: whoever asks meanwhile is to choose with it in mind.
         self._openings.observe(name, parent.commit, "granted")

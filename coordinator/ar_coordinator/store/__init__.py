@@ -12,6 +12,7 @@ from ar_coordinator.store.experiments import Experiments
 from ar_coordinator.store.identities import Identities
 from ar_coordinator.store.leases import Leases
 from ar_coordinator.store.problems import Problems
+from ar_coordinator.store.verifiers import Verifiers
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Store:
     identities: Identities
     leases: Leases
     problems: Problems
+    verifiers: Verifiers
 
     def draining(self) -> bool:
         """Tell whether no further work is started."""
@@ -48,4 +50,5 @@ def open_store(url: str, blobs: Path) -> Store:
         Identities(connection),
         Leases(connection),
         Problems(connection),
+        Verifiers(connection),
     )

@@ -19,16 +19,11 @@ _REVERT = (
 local key = 'ar:problem:' .. ARGV[1]
 if redis.call('HGET', key, 'head') ~= ARGV[2] then return 'stale' end
 local last = 6 + tonumber(ARGV[6])
-local standing = 'ar:standing:' .. ARGV[1]
 for i = 7, last do
   local id = ARGV[i]
-  local x = redis.call('HMGET', 'ar:experiment:' .. id, 'contributor', 'gain')
   if move(id, 'accepted', '', 'reverted', '1', 1, 0) == 'moved' then
     redis.call('HSET', 'ar:experiment:' .. id, 'reason', 'not_reproduced', 'explanation', ARGV[4], 'updated', ARGV[5])
     redis.call('HINCRBY', key, 'accepted', -1)
-    redis.call('ZINCRBY', standing .. ':accepted', -1, x[1])
-    local gain = tonumber(x[2] or '0')
-    if gain and gain > 0 then redis.call('ZINCRBY', standing .. ':gain', -gain, x[1]) end
   end
 end
 for i = last + 1, #ARGV, 2 do

@@ -5,7 +5,6 @@ Not here: deciding what an experiment becomes. Scripts keep to the Redis 6.2 com
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import cast
 
 from ar_coordinator.store import keys
@@ -26,7 +25,8 @@ local function place(problem, id, state, number, settled)
   if state == 'queued' then redis.call('ZADD', 'ar:queue', redis.call('INCR', 'ar:arrivals'), id) end
   if settled == '1' then
     local key = 'ar:experiment:' .. id
-    local score = redis.call('HGET', key, 'verified')
+    local score, published = redis.call('HGET', key, 'verified'), redis.call('HGET', key, 'published')
+    if published then score = string.format('%.17g', cjson.decode(published)['score']) end
     -- A volunteer's own number is a point of the chart; one that came with nothing to show for it is not.
     if not score and state == 'recorded' and redis.call('HGET', key, 'reason') ~= 'duplicate' then
       score = redis.call('HGET', key, 'claimed')
@@ -122,20 +122,19 @@ return attempt
 _ACCEPT = (
     MOVE
     + """
--- 1 id 2 expected 3 problem 4 contributor 5 gain 6 record 7 expected head 8 when 9 fields of the problem, then
--- those fields, then the experiment's
-local split = 9 + 2 * tonumber(ARGV[9])
-if redis.call('HGET', 'ar:problem:' .. ARGV[3], 'head') ~= ARGV[7] then return 'stale' end
+-- 1 id 2 expected 3 problem 4 record 5 expected head 6 how many fields of the problem, then those fields, then the
+-- experiment's
+local split = 6 + 2 * tonumber(ARGV[6])
+if redis.call('HGET', 'ar:problem:' .. ARGV[3], 'head') ~= ARGV[5] then return 'stale' end
 local answer = move(ARGV[1], ARGV[2], '', 'accepted', '1', split + 1, #ARGV)
 if answer ~= 'moved' then return answer end
 local key = 'ar:problem:' .. ARGV[3]
-for i = 10, split, 2 do redis.call('HSET', key, ARGV[i], ARGV[i + 1]) end
+for i = 7, split, 2 do
+  if ARGV[i + 1] == '' then redis.call('HDEL', key, ARGV[i])
+  else redis.call('HSET', key, ARGV[i], ARGV[i + 1]) end
+end
 redis.call('HINCRBY', key, 'accepted', 1)
-redis.call('RPUSH', 'ar:records:' .. ARGV[3], ARGV[6])
-local standing = 'ar:standing:' .. ARGV[3]
-redis.call('ZINCRBY', standing .. ':accepted', 1, ARGV[4])
-redis.call('ZINCRBY', standing .. ':gain', ARGV[5], ARGV[4])
-redis.call('HSET', standing .. ':last', ARGV[4], ARGV[8])
+redis.call('RPUSH', 'ar:records:' .. ARGV[3], ARGV[4])
 redis.call('XADD', 'ar:events', 'MAXLEN', '~', 20000, '*', 'kind', 'problem', 'problem', ARGV[3], 'id', '')
 return 'moved'
 """
@@ -216,11 +215,18 @@ class Experiments:
     ) -> str:
         """Accept an experiment, count it, and make it its problem's best; answers ``moved`` or why not."""
         fields = _changes(problem)
-        # A shorter file that is as good counts as accepted, and brings no gain.
-        gain = max(0.0, float(str(changes["gain"])))
-        arguments = [x.id, "verifying", x.problem, x.contributor, to_text(gain), record, expected_head,
-                     to_text(datetime.now(UTC)), len(fields) // 2]  # fmt: skip
+        arguments = [x.id, "verifying", x.problem, record, expected_head, len(fields) // 2]
         return str(self._accept(args=[*arguments, *fields, *_changes(changes)]))
+
+    def note(self, experiment_id: str, **changes: object) -> None:
+        """Set fields without moving the experiment; ``None`` removes one."""
+        pipeline = self._redis.pipeline(transaction=True)
+        for name, value in changes.items():
+            if value is None:
+                pipeline.hdel(keys.experiment(experiment_id), name)
+            else:
+                pipeline.hset(keys.experiment(experiment_id), name, to_text(value))
+        pipeline.execute()
 
     def get(self, experiment_id: str) -> Experiment | None:
         """Return one experiment."""
@@ -285,6 +291,10 @@ class Experiments:
     def wait_until(self, experiment_id: str, when_ms: int) -> None:
         """Say before when a queued experiment is not started."""
         self._redis.hset(keys.experiment(experiment_id), "not_before", when_ms)
+
+    def explain(self, experiment_id: str, explanation: str) -> None:
+        """Say why a queued experiment waits."""
+        self._redis.hset(keys.experiment(experiment_id), "explanation", explanation)
 
     def verifying(self) -> list[str]:
         """Return the experiments under verification."""

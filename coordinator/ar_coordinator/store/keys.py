@@ -15,6 +15,10 @@ LEASES = "ar:leases"
 """Sorted set of open leases by when they expire (ms)."""
 BATCHES = "ar:batches"
 """Sorted set of unfinished batches by when they are rung again (ms)."""
+BELLS = "ar:bells"
+"""Stream of batches that wait for a verifier, for those that look through the coordinator: ``kind``, ``id``."""
+VERIFIERS = "ar:verifiers"
+"""Sorted set of verifiers by when they were last heard of (ms)."""
 TOKENS = "ar:tokens"
 IDENTITIES = "ar:identities"
 REGISTRY_DIRTY = "ar:registry-dirty"
@@ -72,7 +76,7 @@ def ledger_tail(name: str) -> str:
 
 
 def standing(name: str, what: str) -> str:
-    """Sorted set of contributors: ``accepted``, ``gain`` or ``experiments``; hash for ``last``."""
+    """Sorted set of contributors by how many ``experiments`` they reported, or how many ``seconds`` they donated."""
     return f"ar:standing:{name}:{what}"
 
 
@@ -89,6 +93,11 @@ def quota(identity: str, name: str) -> str:
 def batch(batch_id: str) -> str:
     """Hash of one batch of pairs."""
     return f"ar:batch:{batch_id}"
+
+
+def verifier(name: str) -> str:
+    """String: what a verifier's machine has, as JSON."""
+    return f"ar:verifier:{name}"
 
 
 def blob(sha256: str) -> str:
@@ -134,6 +143,11 @@ def lease(lease_id: str) -> str:
 def leases_of(identity_id: str) -> str:
     """Set of an identity's open leases."""
     return f"ar:leases-of:{identity_id}"
+
+
+def trust(identity_id: str) -> str:
+    """Hash of what an identity's claims came to, and of the grade of its sandbox."""
+    return f"ar:trust:{identity_id}"
 
 
 def leases_on(name: str) -> str:

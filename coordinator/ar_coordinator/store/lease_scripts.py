@@ -236,7 +236,7 @@ REPORT = (
 -- id, state, reason, explanation, score, note, content hash, blob, bytes, line
 local id, key, identity, when = ARGV[1], 'ar:lease:' .. ARGV[1], ARGV[4], ARGV[6]
 local l = redis.call('HMGET', key, 'identity', 'fencing', 'state', 'problem', 'revision', 'parent', 'contributor',
-  'machine', 'agent', 'recorded', 'claims', 'granted', 'latest', 'milliseconds', 'slots', 'experiments')
+  'machine', 'agent', 'recorded', 'claims', 'granted', 'latest', 'milliseconds', 'slots', 'experiments', 'grade')
 if l[1] ~= identity then return {{'unknown'}} end
 if l[2] ~= ARGV[2] then return {{'fenced'}} end
 local again = redis.call('HGET', key .. ':receipts', ARGV[3])
@@ -257,7 +257,8 @@ local function add(x, state, first, ...)
   local number = redis.call('INCR', 'ar:experiment-number:' .. problem)
   redis.call('HSET', xkey, 'id', x, 'problem', problem, 'revision', revision, 'state', state, 'number', number,
     'attempt', 0, 'contributor', contributor, 'worker', l[8], 'agent', l[9], 'parent', parent, 'lease', id,
-    'note', ARGV[first + 5], 'content_hash', ARGV[first + 6], 'created', when, 'updated', when, ...)
+    'note', ARGV[first + 5], 'content_hash', ARGV[first + 6], 'created', when, 'updated', when,
+    'worker_grade', l[17] or '', ...)
   if ARGV[first + 4] ~= '' then redis.call('HSET', xkey, 'claimed', ARGV[first + 4]) end
   redis.call('ZADD', 'ar:experiments:' .. problem, number, x)
   return xkey, number

@@ -44,6 +44,8 @@ class NewLease:
     slots: int
     """Slots that the holder donates."""
     latest_ms: int
+    grade: str = ""
+    """Grade of the holder's sandbox, as it says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +112,16 @@ class Standing:
     """Claims that wait for a person: their verdict was told, and another one follows."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """What the claims of an identity came to; ``grade`` is that of its sandbox, as it said last."""
+
+    grade: str = ""
+    held: int = 0
+    failed_in_a_row: int = 0
+    cool_until_ms: int = 0
+
+
 class Leases:
     """The pool's leases; methods named like events return calls, to be run alone or many in one round trip."""
 
@@ -127,7 +139,8 @@ class Leases:
             lease_scripts.GRANT,
             (lease.id, lease.identity, lease.problem, lease.revision, now, min(now + KEEP_MS, latest), latest,
              lease.slots, lease.parent, "contributor", lease.contributor, "machine", lease.machine,
-             "agent", lease.agent, "blobs", " ".join(lease.blobs), "slots", lease.slots),
+             "agent", lease.agent, "blobs", " ".join(lease.blobs), "slots", lease.slots,
+             "grade", lease.grade),
             _granted,
         )  # fmt: skip
 
@@ -185,6 +198,17 @@ class Leases:
         """Tell whether an open lease of the identity names a blob."""
         return Call(lease_scripts.MAY_READ, (identity, blob), bool)
 
+    def note_grade(self, identity: str, grade: str) -> None:
+        """Write down what a machine says of its sandbox."""
+        self._redis.hset(keys.trust(identity), "grade", grade)
+
+    def trust(self, identities: Sequence[str]) -> list[Trust]:
+        """Return what is known of the claims of each, as far as their verdicts were told."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for identity in identities:
+            pipeline.hmget(keys.trust(identity), "grade", "held", "failed_in_a_row", "cool_until")
+        return [_trust(*row) for row in pipeline.execute()]
+
     def of_identity(self, identity: str) -> list[str]:
         """Return the open leases of an identity."""
         return sorted(cast("set[str]", self._redis.smembers(keys.leases_of(identity))))
@@ -211,6 +235,12 @@ def _arguments(one: Tried) -> tuple[Any, ...]:
     score = "" if one.score is None else repr(one.score)
     return (one.id, one.state, one.reason, one.explanation, score, one.note, one.content_hash, one.blob,
             one.content, one.line)  # fmt: skip
+
+
+def _trust(grade: str | None, held: str | None, failed: str | None, until: str | None) -> Trust:
+    return Trust(
+        grade=grade or "", held=int(held or 0), failed_in_a_row=int(failed or 0), cool_until_ms=int(until or 0)
+    )
 
 
 def _granted(reply: list[Any]) -> Granted:

@@ -12,7 +12,8 @@ import msgspec
 from ar_coordinator.store import keys
 from ar_coordinator.store.connection import Connection
 from ar_coordinator.store.fields import from_fields, to_fields, to_text
-from ar_core.lifecycle import ProblemState, move_problem
+from ar_core.credit import Accept, standings
+from ar_core.lifecycle import ExperimentState, ProblemState, move_problem
 from ar_core.records import LeaderboardRow, ProblemCard
 
 _SET_STATE = """
@@ -76,6 +77,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     commit: str
     revision: int
     when: datetime
+    verifier: str = ""
+    """Who measured ``score``, in rooms of ``grade``."""
+    grade: str = ""
     reverts: int = 0
     """How many accepts this step takes back; its ``experiment`` is that of the version that is the best again."""
 
@@ -143,12 +147,15 @@ class Problems:
         return int(self._redis.hincrby(keys.problem(name) + ":next", "troubles", 1))
 
     def end_registration(self, name: str, state: ProblemState | None, **changes: object) -> None:
-        """Close a registration: the problem's fields change, and its state where one is given."""
+        """Close a registration: the problem's fields change, ``None`` removes one; its state where one is given."""
         pipeline = self._redis.pipeline(transaction=True)
         mapping = {key: to_text(value) for key, value in changes.items() if value is not None}
         if state is not None:
             mapping["state"] = state.value
         pipeline.hset(keys.problem(name), mapping={**mapping, "registering": ""})
+        gone = [key for key, value in changes.items() if value is None]
+        if gone:
+            pipeline.hdel(keys.problem(name), *gone)
         pipeline.delete(keys.problem(name) + ":next")
         pipeline.xadd(keys.EVENTS, {"kind": "problem", "problem": name, "id": ""}, maxlen=20000, approximate=True)
         pipeline.execute()
@@ -179,21 +186,19 @@ class Problems:
         return [(int(number), float(score)) for number, _, score in pairs]
 
     def leaderboard(self, name: str) -> list[LeaderboardRow]:
-        """Return everybody who tried, best verified gain first."""
+        """Return everybody who tried, with their credit; not ranked."""
         pipeline = self._redis.pipeline(transaction=False)
-        for what in ("accepted", "gain", "experiments", "seconds"):
+        for what in ("experiments", "seconds"):
             pipeline.zrange(keys.standing(name, what), 0, -1, withscores=True)
-        pipeline.hgetall(keys.standing(name, "last"))
-        accepted, gain, experiments, seconds, last = pipeline.execute()
-        gains, donated = dict(gain), dict(seconds)
-        total = sum(gains.values())
-        counts = dict(accepted)
-        return [
-            LeaderboardRow(
-                rank=0, contributor=who, accepted=int(counts.get(who, 0)), gain=gains.get(who, 0.0),
-                share=gains.get(who, 0.0) / total if total > 0 else 0.0, experiments=int(tried),
-                seconds=donated.get(who, 0.0),
-                last_accepted=datetime.fromisoformat(last[who]) if who in last else None,
-            )
-            for who, tried in experiments
-        ]  # fmt: skip
+        pipeline.zrange(keys.experiments(name, ExperimentState.ACCEPTED.value), 0, -1)
+        pipeline.lrange(keys.records(name), 0, -1)
+        tried, seconds, accepted, lines = pipeline.execute()
+        stand = set(accepted)
+        records = (msgspec.json.decode(line, type=Record) for line in lines)
+        # What an audit took back is a record still, and no credit any more.
+        accepts = [
+            Accept(contributor=record.contributor, gain=record.gain or 0.0, when=record.when)
+            for record in records
+            if record.experiment in stand and not record.reverts
+        ]
+        return standings(accepts, {who: int(count) for who, count in tried}, dict(seconds))

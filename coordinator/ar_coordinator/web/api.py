@@ -99,6 +99,8 @@ def _record_document(step: Step) -> dict[str, object]:
         "n": record.n,
         "gain": record.gain,
         "evidence": "exact" if record.exact else record.evidence,
+        "verifier": record.verifier or None,
+        "grade": record.grade or None,
         "contributor": record.contributor or None,
         "worker": record.worker or None,
         "agent": record.agent or None,

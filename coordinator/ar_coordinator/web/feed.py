@@ -69,7 +69,8 @@ def _summary(card: ProblemCard, step: Step) -> str:
         return "The published version, measured by the pool."
     record = step.record
     gain = figures.number(record.gain, card.decimals)
-    return f"Gain {gain}{' ' + card.unit if card.unit else ''}, {figures.record_evidence(record)}, by {record.agent}."
+    unit = f" {card.unit}" if card.unit else ""
+    return f"Published gain {gain}{unit}, {figures.record_evidence(record)}, by {record.agent}."
 
 
 def _updated(when: datetime) -> str:

@@ -71,6 +71,12 @@ def experiment_evidence(x: Experiment) -> str:
     return evidence(x.evidence, x.exact)
 
 
+def measured(verifier: str, grade: str) -> str:
+    """Return where a number was measured: "in a room of grade B on NAME", as far as that is known."""
+    words = f"in a room of grade {line(grade, 4)}" if grade else ""
+    return f"{words} on {line(verifier, 120)}".strip() if verifier else words
+
+
 def share(fraction: float) -> str:
     """Return a fraction in percent, for a column whose header says so."""
     return f"{100 * fraction:.1f}" if fraction > 0 else "0"
@@ -138,7 +144,7 @@ def headline(card: ProblemCard) -> str:
 
 FILTERS: dict[str, Callable[..., str]] = {
     "line": line, "block": block, "number": number, "interval": interval, "record_evidence": record_evidence,
-    "experiment_evidence": experiment_evidence, "share": share, "count": count, "minute": minute, "second": second,
-    "iso": iso, "short": short, "unit": unit, "step": step, "change": change, "tally": tally, "headline": headline,
-    "size": format_size, "duration": format_duration,
+    "experiment_evidence": experiment_evidence, "measured": measured, "share": share, "count": count,
+    "minute": minute, "second": second, "iso": iso, "short": short, "unit": unit, "step": step, "change": change,
+    "tally": tally, "headline": headline, "size": format_size, "duration": format_duration,
 }  # fmt: skip

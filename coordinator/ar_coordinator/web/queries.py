@@ -8,7 +8,7 @@ from typing import cast, get_args
 
 from starlette.requests import Request
 
-from ar_coordinator.read_model import Order
+from ar_core.credit import Order
 from ar_core.errors import PoolError
 from ar_core.lifecycle import ExperimentState
 

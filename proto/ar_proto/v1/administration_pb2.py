@@ -28,7 +28,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n ar_proto/v1/administration.proto\x12\x0b\x61r_proto.v1\x1a\x1b\x61r_proto/v1/enrolment.proto\x1a\x1c\x61r_proto/v1/experiment.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x01\n\x12\x43reateTokenRequest\x12\x1f\n\x04role\x18\x01 \x01(\x0e\x32\x11.ar_proto.v1.Role\x12\x13\n\x0b\x63ontributor\x18\x02 \x01(\t\x12\x0c\n\x04uses\x18\x03 \x01(\x05\x12+\n\x08lifetime\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"M\n\x13\x43reateTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12\'\n\x0b\x64\x65scription\x18\x02 \x01(\x0b\x32\x12.ar_proto.v1.Token\"\xa3\x01\n\x05Token\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1f\n\x04role\x18\x02 \x01(\x0e\x32\x11.ar_proto.v1.Role\x12\x13\n\x0b\x63ontributor\x18\x03 \x01(\t\x12\x0c\n\x04uses\x18\x04 \x01(\x05\x12\x0c\n\x04used\x18\x05 \x01(\x05\x12+\n\x07\x65xpires\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07revoked\x18\x07 \x01(\x08\"\x13\n\x11ListTokensRequest\"8\n\x12ListTokensResponse\x12\"\n\x06tokens\x18\x01 \x03(\x0b\x32\x12.ar_proto.v1.Token\" \n\x12RevokeTokenRequest\x12\n\n\x02id\x18\x01 \x01(\t\"8\n\x13RevokeTokenResponse\x12!\n\x05token\x18\x01 \x01(\x0b\x32\x12.ar_proto.v1.Token\"\x17\n\x15ListIdentitiesRequest\"Y\n\x0eIdentityStatus\x12\'\n\x08identity\x18\x01 \x01(\x0b\x32\x15.ar_proto.v1.Identity\x12\x0e\n\x06\x62\x61nned\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"I\n\x16ListIdentitiesResponse\x12/\n\nidentities\x18\x01 \x03(\x0b\x32\x1b.ar_proto.v1.IdentityStatus\"A\n\rSetBanRequest\x12\x10\n\x08identity\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x61nned\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"?\n\x0eSetBanResponse\x12-\n\x08identity\x18\x01 \x01(\x0b\x32\x1b.ar_proto.v1.IdentityStatus\"A\n\x12ResolveHeldRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07release\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"B\n\x13ResolveHeldResponse\x12+\n\nexperiment\x18\x01 \x01(\x0b\x32\x17.ar_proto.v1.Experiment\"\x1c\n\x0eRequeueRequest\x12\n\n\x02id\x18\x01 \x01(\t\" \n\x0fRequeueResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x05\"\x1d\n\x0c\x44rainRequest\x12\r\n\x05\x64rain\x18\x01 \x01(\x08\"!\n\rDrainResponse\x12\x10\n\x08\x64raining\x18\x01 \x01(\x08\"\x1f\n\x0c\x41uditRequest\x12\x0f\n\x07problem\x18\x01 \x01(\t\"!\n\rAuditResponse\x12\x10\n\x08problems\x18\x01 \x03(\t2\xc0\x05\n\x15\x41\x64ministrationService\x12P\n\x0b\x43reateToken\x12\x1f.ar_proto.v1.CreateTokenRequest\x1a .ar_proto.v1.CreateTokenResponse\x12M\n\nListTokens\x12\x1e.ar_proto.v1.ListTokensRequest\x1a\x1f.ar_proto.v1.ListTokensResponse\x12P\n\x0bRevokeToken\x12\x1f.ar_proto.v1.RevokeTokenRequest\x1a .ar_proto.v1.RevokeTokenResponse\x12Y\n\x0eListIdentities\x12\".ar_proto.v1.ListIdentitiesRequest\x1a#.ar_proto.v1.ListIdentitiesResponse\x12\x41\n\x06SetBan\x12\x1a.ar_proto.v1.SetBanRequest\x1a\x1b.ar_proto.v1.SetBanResponse\x12P\n\x0bResolveHeld\x12\x1f.ar_proto.v1.ResolveHeldRequest\x1a .ar_proto.v1.ResolveHeldResponse\x12\x44\n\x07Requeue\x12\x1b.ar_proto.v1.RequeueRequest\x1a\x1c.ar_proto.v1.RequeueResponse\x12>\n\x05\x41udit\x12\x19.ar_proto.v1.AuditRequest\x1a\x1a.ar_proto.v1.AuditResponse\x12>\n\x05\x44rain\x12\x19.ar_proto.v1.DrainRequest\x1a\x1a.ar_proto.v1.DrainResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n ar_proto/v1/administration.proto\x12\x0b\x61r_proto.v1\x1a\x1b\x61r_proto/v1/enrolment.proto\x1a\x1c\x61r_proto/v1/experiment.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x01\n\x12\x43reateTokenRequest\x12\x1f\n\x04role\x18\x01 \x01(\x0e\x32\x11.ar_proto.v1.Role\x12\x13\n\x0b\x63ontributor\x18\x02 \x01(\t\x12\x0c\n\x04uses\x18\x03 \x01(\x05\x12+\n\x08lifetime\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"M\n\x13\x43reateTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12\'\n\x0b\x64\x65scription\x18\x02 \x01(\x0b\x32\x12.ar_proto.v1.Token\"\xa3\x01\n\x05Token\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1f\n\x04role\x18\x02 \x01(\x0e\x32\x11.ar_proto.v1.Role\x12\x13\n\x0b\x63ontributor\x18\x03 \x01(\t\x12\x0c\n\x04uses\x18\x04 \x01(\x05\x12\x0c\n\x04used\x18\x05 \x01(\x05\x12+\n\x07\x65xpires\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07revoked\x18\x07 \x01(\x08\"\x13\n\x11ListTokensRequest\"8\n\x12ListTokensResponse\x12\"\n\x06tokens\x18\x01 \x03(\x0b\x32\x12.ar_proto.v1.Token\" \n\x12RevokeTokenRequest\x12\n\n\x02id\x18\x01 \x01(\t\"8\n\x13RevokeTokenResponse\x12!\n\x05token\x18\x01 \x01(\x0b\x32\x12.ar_proto.v1.Token\"\x17\n\x15ListIdentitiesRequest\"\xcc\x01\n\x0eIdentityStatus\x12\'\n\x08identity\x18\x01 \x01(\x0b\x32\x15.ar_proto.v1.Identity\x12\x0e\n\x06\x62\x61nned\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x15\n\rsandbox_grade\x18\x04 \x01(\t\x12\x13\n\x0b\x63laims_held\x18\x05 \x01(\x03\x12\x15\n\rclaims_failed\x18\x06 \x01(\x03\x12.\n\ncool_until\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"I\n\x16ListIdentitiesResponse\x12/\n\nidentities\x18\x01 \x03(\x0b\x32\x1b.ar_proto.v1.IdentityStatus\"A\n\rSetBanRequest\x12\x10\n\x08identity\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x61nned\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"?\n\x0eSetBanResponse\x12-\n\x08identity\x18\x01 \x01(\x0b\x32\x1b.ar_proto.v1.IdentityStatus\"A\n\x12ResolveHeldRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07release\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"B\n\x13ResolveHeldResponse\x12+\n\nexperiment\x18\x01 \x01(\x0b\x32\x17.ar_proto.v1.Experiment\"\x1c\n\x0eRequeueRequest\x12\n\n\x02id\x18\x01 \x01(\t\" \n\x0fRequeueResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x05\"\x1d\n\x0c\x44rainRequest\x12\r\n\x05\x64rain\x18\x01 \x01(\x08\"!\n\rDrainResponse\x12\x10\n\x08\x64raining\x18\x01 \x01(\x08\"\x1f\n\x0c\x41uditRequest\x12\x0f\n\x07problem\x18\x01 \x01(\t\"!\n\rAuditResponse\x12\x10\n\x08problems\x18\x01 \x03(\t2\xc0\x05\n\x15\x41\x64ministrationService\x12P\n\x0b\x43reateToken\x12\x1f.ar_proto.v1.CreateTokenRequest\x1a .ar_proto.v1.CreateTokenResponse\x12M\n\nListTokens\x12\x1e.ar_proto.v1.ListTokensRequest\x1a\x1f.ar_proto.v1.ListTokensResponse\x12P\n\x0bRevokeToken\x12\x1f.ar_proto.v1.RevokeTokenRequest\x1a .ar_proto.v1.RevokeTokenResponse\x12Y\n\x0eListIdentities\x12\".ar_proto.v1.ListIdentitiesRequest\x1a#.ar_proto.v1.ListIdentitiesResponse\x12\x41\n\x06SetBan\x12\x1a.ar_proto.v1.SetBanRequest\x1a\x1b.ar_proto.v1.SetBanResponse\x12P\n\x0bResolveHeld\x12\x1f.ar_proto.v1.ResolveHeldRequest\x1a .ar_proto.v1.ResolveHeldResponse\x12\x44\n\x07Requeue\x12\x1b.ar_proto.v1.RequeueRequest\x1a\x1c.ar_proto.v1.RequeueResponse\x12>\n\x05\x41udit\x12\x19.ar_proto.v1.AuditRequest\x1a\x1a.ar_proto.v1.AuditResponse\x12>\n\x05\x44rain\x12\x19.ar_proto.v1.DrainRequest\x1a\x1a.ar_proto.v1.DrainResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,30 +51,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REVOKETOKENRESPONSE']._serialized_end=723
   _globals['_LISTIDENTITIESREQUEST']._serialized_start=725
   _globals['_LISTIDENTITIESREQUEST']._serialized_end=748
-  _globals['_IDENTITYSTATUS']._serialized_start=750
-  _globals['_IDENTITYSTATUS']._serialized_end=839
-  _globals['_LISTIDENTITIESRESPONSE']._serialized_start=841
-  _globals['_LISTIDENTITIESRESPONSE']._serialized_end=914
-  _globals['_SETBANREQUEST']._serialized_start=916
-  _globals['_SETBANREQUEST']._serialized_end=981
-  _globals['_SETBANRESPONSE']._serialized_start=983
-  _globals['_SETBANRESPONSE']._serialized_end=1046
-  _globals['_RESOLVEHELDREQUEST']._serialized_start=1048
-  _globals['_RESOLVEHELDREQUEST']._serialized_end=1113
-  _globals['_RESOLVEHELDRESPONSE']._serialized_start=1115
-  _globals['_RESOLVEHELDRESPONSE']._serialized_end=1181
-  _globals['_REQUEUEREQUEST']._serialized_start=1183
-  _globals['_REQUEUEREQUEST']._serialized_end=1211
-  _globals['_REQUEUERESPONSE']._serialized_start=1213
-  _globals['_REQUEUERESPONSE']._serialized_end=1245
-  _globals['_DRAINREQUEST']._serialized_start=1247
-  _globals['_DRAINREQUEST']._serialized_end=1276
-  _globals['_DRAINRESPONSE']._serialized_start=1278
-  _globals['_DRAINRESPONSE']._serialized_end=1311
-  _globals['_AUDITREQUEST']._serialized_start=1313
-  _globals['_AUDITREQUEST']._serialized_end=1344
-  _globals['_AUDITRESPONSE']._serialized_start=1346
-  _globals['_AUDITRESPONSE']._serialized_end=1379
-  _globals['_ADMINISTRATIONSERVICE']._serialized_start=1382
-  _globals['_ADMINISTRATIONSERVICE']._serialized_end=2086
+  _globals['_IDENTITYSTATUS']._serialized_start=751
+  _globals['_IDENTITYSTATUS']._serialized_end=955
+  _globals['_LISTIDENTITIESRESPONSE']._serialized_start=957
+  _globals['_LISTIDENTITIESRESPONSE']._serialized_end=1030
+  _globals['_SETBANREQUEST']._serialized_start=1032
+  _globals['_SETBANREQUEST']._serialized_end=1097
+  _globals['_SETBANRESPONSE']._serialized_start=1099
+  _globals['_SETBANRESPONSE']._serialized_end=1162
+  _globals['_RESOLVEHELDREQUEST']._serialized_start=1164
+  _globals['_RESOLVEHELDREQUEST']._serialized_end=1229
+  _globals['_RESOLVEHELDRESPONSE']._serialized_start=1231
+  _globals['_RESOLVEHELDRESPONSE']._serialized_end=1297
+  _globals['_REQUEUEREQUEST']._serialized_start=1299
+  _globals['_REQUEUEREQUEST']._serialized_end=1327
+  _globals['_REQUEUERESPONSE']._serialized_start=1329
+  _globals['_REQUEUERESPONSE']._serialized_end=1361
+  _globals['_DRAINREQUEST']._serialized_start=1363
+  _globals['_DRAINREQUEST']._serialized_end=1392
+  _globals['_DRAINRESPONSE']._serialized_start=1394
+  _globals['_DRAINRESPONSE']._serialized_end=1427
+  _globals['_AUDITREQUEST']._serialized_start=1429
+  _globals['_AUDITREQUEST']._serialized_end=1460
+  _globals['_AUDITRESPONSE']._serialized_start=1462
+  _globals['_AUDITRESPONSE']._serialized_end=1495
+  _globals['_ADMINISTRATIONSERVICE']._serialized_start=1498
+  _globals['_ADMINISTRATIONSERVICE']._serialized_end=2202
 # @@protoc_insertion_point(module_scope)

@@ -247,13 +247,27 @@ class IdentityStatus(_message.Message):
     IDENTITY_FIELD_NUMBER: _builtins.int
     BANNED_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    SANDBOX_GRADE_FIELD_NUMBER: _builtins.int
+    CLAIMS_HELD_FIELD_NUMBER: _builtins.int
+    CLAIMS_FAILED_FIELD_NUMBER: _builtins.int
+    COOL_UNTIL_FIELD_NUMBER: _builtins.int
     banned: _builtins.bool
     """Banned now."""
     reason: _builtins.str
     """Why."""
+    sandbox_grade: _builtins.str
+    """Grade of its sandbox, as it said when it connected last; empty for who never offered to work."""
+    claims_held: _builtins.int
+    """Claims of it that were accepted."""
+    claims_failed: _builtins.int
+    """Claims in a row that did not hold."""
     @_builtins.property
     def identity(self) -> _enrolment_pb2.Identity:
         """Who."""
+
+    @_builtins.property
+    def cool_until(self) -> _timestamp_pb2.Timestamp:
+        """It gets no work until then; absent unless it cools down now."""
 
     def __init__(
         self,
@@ -261,10 +275,14 @@ class IdentityStatus(_message.Message):
         identity: _enrolment_pb2.Identity | None = ...,
         banned: _builtins.bool = ...,
         reason: _builtins.str = ...,
+        sandbox_grade: _builtins.str = ...,
+        claims_held: _builtins.int = ...,
+        claims_failed: _builtins.int = ...,
+        cool_until: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cool_until", b"cool_until", "identity", b"identity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["banned", b"banned", "identity", b"identity", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["banned", b"banned", "claims_failed", b"claims_failed", "claims_held", b"claims_held", "cool_until", b"cool_until", "identity", b"identity", "reason", b"reason", "sandbox_grade", b"sandbox_grade"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

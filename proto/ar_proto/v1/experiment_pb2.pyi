@@ -97,6 +97,63 @@ REASON_REBASED: Reason.ValueType  # 16
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
 @_typing.final
+class Published(_message.Message):
+    """What an accepted version is published with. Where there is noise, its pairs are others than those that decided."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCORE_FIELD_NUMBER: _builtins.int
+    INCUMBENT_FIELD_NUMBER: _builtins.int
+    GAIN_FIELD_NUMBER: _builtins.int
+    PAIRS_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    VERIFIER_FIELD_NUMBER: _builtins.int
+    GRADE_FIELD_NUMBER: _builtins.int
+    score: _builtins.float
+    """Its score, in the metric's unit."""
+    incumbent: _builtins.float
+    """Score of the version it replaced, measured in the same runs."""
+    gain: _builtins.float
+    """Gain in the metric's unit, above 0 is better."""
+    pairs: _builtins.int
+    """Pairs that were measured."""
+    low: _builtins.float
+    """Lower end of the interval of the score."""
+    high: _builtins.float
+    """Upper end of the interval of the score."""
+    verifier: _builtins.str
+    """Which verifier measured it."""
+    grade: _builtins.str
+    """Grade of that verifier's sandbox."""
+    def __init__(
+        self,
+        *,
+        score: _builtins.float = ...,
+        incumbent: _builtins.float = ...,
+        gain: _builtins.float = ...,
+        pairs: _builtins.int = ...,
+        low: _builtins.float | None = ...,
+        high: _builtins.float | None = ...,
+        verifier: _builtins.str = ...,
+        grade: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_high", b"_high", "_low", b"_low", "high", b"high", "low", b"low"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_high", b"_high", "_low", b"_low", "gain", b"gain", "grade", b"grade", "high", b"high", "incumbent", b"incumbent", "low", b"low", "pairs", b"pairs", "score", b"score", "verifier", b"verifier"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__high: _TypeAlias = _typing.Literal["high"]  # noqa: Y015
+    _WhichOneofArgType__high: _TypeAlias = _typing.Literal["_high", b"_high"]  # noqa: Y015
+    _WhichOneofReturnType__low: _TypeAlias = _typing.Literal["low"]  # noqa: Y015
+    _WhichOneofArgType__low: _TypeAlias = _typing.Literal["_low", b"_low"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__high) -> _WhichOneofReturnType__high | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__low) -> _WhichOneofReturnType__low | None: ...
+
+Global___Published: _TypeAlias = Published  # noqa: Y015
+
+@_typing.final
 class Experiment(_message.Message):
     """One tried version of the mutable file and what became of it."""
 
@@ -128,6 +185,9 @@ class Experiment(_message.Message):
     GAIN_LOW_FIELD_NUMBER: _builtins.int
     GAIN_HIGH_FIELD_NUMBER: _builtins.int
     FEEDBACK_FIELD_NUMBER: _builtins.int
+    PUBLISHED_FIELD_NUMBER: _builtins.int
+    VERIFIER_GRADE_FIELD_NUMBER: _builtins.int
+    WORKER_GRADE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Identifier, "x-" and 16 hexadecimal digits."""
     problem: _builtins.str
@@ -151,11 +211,11 @@ class Experiment(_message.Message):
     claimed: _builtins.float
     """Score that the contributor claims, in the metric's unit."""
     verified: _builtins.float
-    """Score that the pool measured, in the metric's unit."""
+    """Score that the pool measured in the pairs that decided, in the metric's unit."""
     incumbent: _builtins.float
     """Score of the version it had to beat, measured in the same runs."""
     gain: _builtins.float
-    """Verified gain in the metric's unit, above 0 is better."""
+    """Gain of those pairs in the metric's unit, above 0 is better."""
     pairs: _builtins.int
     """Pairs that were measured."""
     evidence: _builtins.float
@@ -176,6 +236,10 @@ class Experiment(_message.Message):
     """Upper end of the interval of the mean gain."""
     feedback: _builtins.str
     """The last lines of the candidate's error output, made safe to show."""
+    verifier_grade: _builtins.str
+    """Grade of the sandbox in which the pool measured it."""
+    worker_grade: _builtins.str
+    """Grade of the sandbox in which the contributor's machine measured it; empty for a candidate by hand."""
     @_builtins.property
     def created(self) -> _timestamp_pb2.Timestamp:
         """When it was reported."""
@@ -183,6 +247,10 @@ class Experiment(_message.Message):
     @_builtins.property
     def updated(self) -> _timestamp_pb2.Timestamp:
         """When it reached its present state."""
+
+    @_builtins.property
+    def published(self) -> Global___Published:
+        """What it was published with; absent where it was not accepted."""
 
     def __init__(
         self,
@@ -213,10 +281,13 @@ class Experiment(_message.Message):
         gain_low: _builtins.float | None = ...,
         gain_high: _builtins.float | None = ...,
         feedback: _builtins.str = ...,
+        published: Global___Published | None = ...,
+        verifier_grade: _builtins.str = ...,
+        worker_grade: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_claimed", b"_claimed", "_evidence", b"_evidence", "_gain", b"_gain", "_gain_high", b"_gain_high", "_gain_low", b"_gain_low", "_incumbent", b"_incumbent", "_verified", b"_verified", "claimed", b"claimed", "created", b"created", "evidence", b"evidence", "gain", b"gain", "gain_high", b"gain_high", "gain_low", b"gain_low", "incumbent", b"incumbent", "updated", b"updated", "verified", b"verified"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_claimed", b"_claimed", "_evidence", b"_evidence", "_gain", b"_gain", "_gain_high", b"_gain_high", "_gain_low", b"_gain_low", "_incumbent", b"_incumbent", "_verified", b"_verified", "claimed", b"claimed", "created", b"created", "evidence", b"evidence", "gain", b"gain", "gain_high", b"gain_high", "gain_low", b"gain_low", "incumbent", b"incumbent", "published", b"published", "updated", b"updated", "verified", b"verified"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_claimed", b"_claimed", "_evidence", b"_evidence", "_gain", b"_gain", "_gain_high", b"_gain_high", "_gain_low", b"_gain_low", "_incumbent", b"_incumbent", "_verified", b"_verified", "agent", b"agent", "blob", b"blob", "claimed", b"claimed", "commit", b"commit", "contributor", b"contributor", "created", b"created", "evidence", b"evidence", "exact", b"exact", "explanation", b"explanation", "feedback", b"feedback", "gain", b"gain", "gain_high", b"gain_high", "gain_low", b"gain_low", "id", b"id", "incumbent", b"incumbent", "note", b"note", "pairs", b"pairs", "parent", b"parent", "problem", b"problem", "reason", b"reason", "revision", b"revision", "state", b"state", "updated", b"updated", "verified", b"verified", "verifier", b"verifier", "worker", b"worker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_claimed", b"_claimed", "_evidence", b"_evidence", "_gain", b"_gain", "_gain_high", b"_gain_high", "_gain_low", b"_gain_low", "_incumbent", b"_incumbent", "_verified", b"_verified", "agent", b"agent", "blob", b"blob", "claimed", b"claimed", "commit", b"commit", "contributor", b"contributor", "created", b"created", "evidence", b"evidence", "exact", b"exact", "explanation", b"explanation", "feedback", b"feedback", "gain", b"gain", "gain_high", b"gain_high", "gain_low", b"gain_low", "id", b"id", "incumbent", b"incumbent", "note", b"note", "pairs", b"pairs", "parent", b"parent", "problem", b"problem", "published", b"published", "reason", b"reason", "revision", b"revision", "state", b"state", "updated", b"updated", "verified", b"verified", "verifier", b"verifier", "verifier_grade", b"verifier_grade", "worker", b"worker", "worker_grade", b"worker_grade"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__claimed: _TypeAlias = _typing.Literal["claimed"]  # noqa: Y015
     _WhichOneofArgType__claimed: _TypeAlias = _typing.Literal["_claimed", b"_claimed"]  # noqa: Y015

@@ -131,6 +131,10 @@ class Problem(_message.Message):
     LOCKED_DIGEST_FIELD_NUMBER: _builtins.int
     PUBLISHED_FIELD_NUMBER: _builtins.int
     EVALUATION_FIELD_NUMBER: _builtins.int
+    BEST_LOW_FIELD_NUMBER: _builtins.int
+    BEST_HIGH_FIELD_NUMBER: _builtins.int
+    BEST_PAIRS_FIELD_NUMBER: _builtins.int
+    BEST_EXPERIMENT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Unique name."""
     title: _builtins.str
@@ -158,7 +162,7 @@ class Problem(_message.Message):
     baseline: _builtins.float
     """Verified score of the baseline of this revision."""
     best: _builtins.float
-    """Verified score of the best version."""
+    """Published score of the best version."""
     accepted: _builtins.int
     """Accepted improvements, the baseline excluded."""
     experiments: _builtins.int
@@ -177,6 +181,14 @@ class Problem(_message.Message):
     """Largest size of the mutable file in bytes."""
     locked_digest: _builtins.str
     """Digest of the locked files."""
+    best_low: _builtins.float
+    """Lower end of the interval of the best version's score."""
+    best_high: _builtins.float
+    """Upper end of it."""
+    best_pairs: _builtins.int
+    """Runs that the best version's score is of."""
+    best_experiment: _builtins.str
+    """Experiment that brought the best version; empty for the published one."""
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]:
         """What the registration found."""
@@ -218,18 +230,30 @@ class Problem(_message.Message):
         locked_digest: _builtins.str = ...,
         published: _timestamp_pb2.Timestamp | None = ...,
         evaluation: _duration_pb2.Duration | None = ...,
+        best_low: _builtins.float | None = ...,
+        best_high: _builtins.float | None = ...,
+        best_pairs: _builtins.int = ...,
+        best_experiment: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_baseline", b"_baseline", "_best", b"_best", "baseline", b"baseline", "best", b"best", "evaluation", b"evaluation", "published", b"published"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_baseline", b"_baseline", "_best", b"_best", "_best_high", b"_best_high", "_best_low", b"_best_low", "baseline", b"baseline", "best", b"best", "best_high", b"best_high", "best_low", b"best_low", "evaluation", b"evaluation", "published", b"published"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_baseline", b"_baseline", "_best", b"_best", "accepted", b"accepted", "baseline", b"baseline", "best", b"best", "contributors", b"contributors", "decimals", b"decimals", "direction", b"direction", "evaluation", b"evaluation", "experiments", b"experiments", "findings", b"findings", "head", b"head", "kind", b"kind", "locked_digest", b"locked_digest", "max_bytes", b"max_bytes", "metric", b"metric", "mutable_path", b"mutable_path", "name", b"name", "noise", b"noise", "published", b"published", "publisher", b"publisher", "revision", b"revision", "state", b"state", "state_reason", b"state_reason", "summary", b"summary", "title", b"title", "unit", b"unit", "web", b"web"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_baseline", b"_baseline", "_best", b"_best", "_best_high", b"_best_high", "_best_low", b"_best_low", "accepted", b"accepted", "baseline", b"baseline", "best", b"best", "best_experiment", b"best_experiment", "best_high", b"best_high", "best_low", b"best_low", "best_pairs", b"best_pairs", "contributors", b"contributors", "decimals", b"decimals", "direction", b"direction", "evaluation", b"evaluation", "experiments", b"experiments", "findings", b"findings", "head", b"head", "kind", b"kind", "locked_digest", b"locked_digest", "max_bytes", b"max_bytes", "metric", b"metric", "mutable_path", b"mutable_path", "name", b"name", "noise", b"noise", "published", b"published", "publisher", b"publisher", "revision", b"revision", "state", b"state", "state_reason", b"state_reason", "summary", b"summary", "title", b"title", "unit", b"unit", "web", b"web"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__baseline: _TypeAlias = _typing.Literal["baseline"]  # noqa: Y015
     _WhichOneofArgType__baseline: _TypeAlias = _typing.Literal["_baseline", b"_baseline"]  # noqa: Y015
     _WhichOneofReturnType__best: _TypeAlias = _typing.Literal["best"]  # noqa: Y015
     _WhichOneofArgType__best: _TypeAlias = _typing.Literal["_best", b"_best"]  # noqa: Y015
+    _WhichOneofReturnType__best_high: _TypeAlias = _typing.Literal["best_high"]  # noqa: Y015
+    _WhichOneofArgType__best_high: _TypeAlias = _typing.Literal["_best_high", b"_best_high"]  # noqa: Y015
+    _WhichOneofReturnType__best_low: _TypeAlias = _typing.Literal["best_low"]  # noqa: Y015
+    _WhichOneofArgType__best_low: _TypeAlias = _typing.Literal["_best_low", b"_best_low"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__baseline) -> _WhichOneofReturnType__baseline | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__best) -> _WhichOneofReturnType__best | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__best_high) -> _WhichOneofReturnType__best_high | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__best_low) -> _WhichOneofReturnType__best_low | None: ...
 
 Global___Problem: _TypeAlias = Problem  # noqa: Y015

@@ -41,6 +41,10 @@ class _WaitReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WaitReason
     """The pool gives out no work now."""
     WAIT_REASON_UPGRADE_NEEDED: _WaitReason.ValueType  # 6
     """The machine speaks too old a protocol."""
+    WAIT_REASON_SANDBOX: _WaitReason.ValueType  # 7
+    """The machine has not said that its sandbox is good enough."""
+    WAIT_REASON_CONSENT: _WaitReason.ValueType  # 8
+    """The problems that fit ask for more than the machine's owner agreed to."""
 
 class WaitReason(_WaitReason, metaclass=_WaitReasonEnumTypeWrapper):
     """Why there is no work for a machine, primary cause first."""
@@ -58,6 +62,10 @@ WAIT_REASON_DRAINING: WaitReason.ValueType  # 5
 """The pool gives out no work now."""
 WAIT_REASON_UPGRADE_NEEDED: WaitReason.ValueType  # 6
 """The machine speaks too old a protocol."""
+WAIT_REASON_SANDBOX: WaitReason.ValueType  # 7
+"""The machine has not said that its sandbox is good enough."""
+WAIT_REASON_CONSENT: WaitReason.ValueType  # 8
+"""The problems that fit ask for more than the machine's owner agreed to."""
 Global___WaitReason: _TypeAlias = WaitReason  # noqa: Y015
 
 @_typing.final
@@ -73,6 +81,7 @@ class WorkRequest(_message.Message):
     RELEASE_FIELD_NUMBER: _builtins.int
     GOODBYE_FIELD_NUMBER: _builtins.int
     PROGRAMS_FIELD_NUMBER: _builtins.int
+    DECLINE_FIELD_NUMBER: _builtins.int
     MORE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___Hello:
@@ -103,6 +112,10 @@ class WorkRequest(_message.Message):
         """Answers Ask."""
 
     @_builtins.property
+    def decline(self) -> Global___Decline:
+        """What the machine's owner has not agreed to."""
+
+    @_builtins.property
     def more(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkRequest]:
         """What is said at the same time, after this; none of these has more of its own."""
 
@@ -116,13 +129,14 @@ class WorkRequest(_message.Message):
         release: Global___Release | None = ...,
         goodbye: Global___Goodbye | None = ...,
         programs: Global___Programs | None = ...,
+        decline: Global___Decline | None = ...,
         more: _abc.Iterable[Global___WorkRequest] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["goodbye", b"goodbye", "hello", b"hello", "message", b"message", "programs", b"programs", "progress", b"progress", "release", b"release", "report", b"report", "want", b"want"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decline", b"decline", "goodbye", b"goodbye", "hello", b"hello", "message", b"message", "programs", b"programs", "progress", b"progress", "release", b"release", "report", b"report", "want", b"want"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["goodbye", b"goodbye", "hello", b"hello", "message", b"message", "more", b"more", "programs", b"programs", "progress", b"progress", "release", b"release", "report", b"report", "want", b"want"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decline", b"decline", "goodbye", b"goodbye", "hello", b"hello", "message", b"message", "more", b"more", "programs", b"programs", "progress", b"progress", "release", b"release", "report", b"report", "want", b"want"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "want", "progress", "report", "release", "goodbye", "programs"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "want", "progress", "report", "release", "goodbye", "programs", "decline"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -217,6 +231,7 @@ class Hello(_message.Message):
     RESUME_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
     PROBLEMS_FIELD_NUMBER: _builtins.int
+    DECLINE_FIELD_NUMBER: _builtins.int
     machine: _builtins.str
     """Free text on the machine: processor, cores, memory; never a name or an address."""
     slots: _builtins.int
@@ -226,7 +241,7 @@ class Hello(_message.Message):
     protocol_max: _builtins.int
     """Newest protocol it speaks."""
     sandbox_grade: _builtins.str
-    """Grade of its sandbox, A to C."""
+    """Grade of its sandbox, A or B; without one it gets no work."""
     @_builtins.property
     def agents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Agents it runs."""
@@ -243,6 +258,10 @@ class Hello(_message.Message):
     def problems(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Problems it wants; empty for any."""
 
+    @_builtins.property
+    def decline(self) -> Global___Decline:
+        """What its owner has not agreed to."""
+
     def __init__(
         self,
         *,
@@ -255,14 +274,65 @@ class Hello(_message.Message):
         resume: _abc.Iterable[Global___LeaseName] | None = ...,
         limits: Global___MachineLimits | None = ...,
         problems: _abc.Iterable[_builtins.str] | None = ...,
+        decline: Global___Decline | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decline", b"decline", "limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "limits", b"limits", "machine", b"machine", "problems", b"problems", "protocol_max", b"protocol_max", "protocol_min", b"protocol_min", "resume", b"resume", "sandbox_grade", b"sandbox_grade", "slots", b"slots"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "decline", b"decline", "limits", b"limits", "machine", b"machine", "problems", b"problems", "protocol_max", b"protocol_max", "protocol_min", b"protocol_min", "resume", b"resume", "sandbox_grade", b"sandbox_grade", "slots", b"slots"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Hello: _TypeAlias = Hello  # noqa: Y015
+
+@_typing.final
+class Decline(_message.Message):
+    """Revisions of problems that the machine's owner has not agreed to; replaces what was said before."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVISIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def revisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___RevisionName]:
+        """The revisions."""
+
+    def __init__(
+        self,
+        *,
+        revisions: _abc.Iterable[Global___RevisionName] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["revisions", b"revisions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Decline: _TypeAlias = Decline  # noqa: Y015
+
+@_typing.final
+class RevisionName(_message.Message):
+    """A revision of a problem."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    problem: _builtins.str
+    """Name of the problem."""
+    revision: _builtins.int
+    """Revision, from 1."""
+    def __init__(
+        self,
+        *,
+        problem: _builtins.str = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["problem", b"problem", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevisionName: _TypeAlias = RevisionName  # noqa: Y015
 
 @_typing.final
 class MachineLimits(_message.Message):

@@ -193,9 +193,9 @@ class Remote:
         }  # fmt: skip
         command = [sys.executable]
         if backend == "ordinary user" and os.geteuid() == 0:
-            command, changed = _as_a_stranger()
+            stranger, command, changed = as_a_stranger()
             environment |= changed
-            host.belongs_to(_STRANGER)
+            host.belongs_to(stranger)
         self._process = subprocess.Popen(
             [*command, "-c", (HERE / "evaluator.py").read_text()],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=host.home,
@@ -247,8 +247,8 @@ class Remote:
         return self._process.returncode
 
 
-def _as_a_stranger() -> tuple[list[str], dict[str, str]]:
-    """Return a Python of a user that may reach nothing of ours, and its variables.
+def as_a_stranger() -> tuple[int, list[str], dict[str, str]]:
+    """Return the number of a user that may reach nothing of ours, a Python of that user's, and its variables.
 
     It sees interpreter and packages at a place of its own, since ours may be below a closed folder.
     """
@@ -273,7 +273,7 @@ def _as_a_stranger() -> tuple[list[str], dict[str, str]]:
     if sysconfig.get_config_var("Py_ENABLE_SHARED"):
         variables["LD_LIBRARY_PATH"] = f"{at}/python/lib"
     words = ["sh", "-euc", "\n".join(script), "sh", str(prefix), *folders, inside]
-    return ["unshare", "--mount", "--propagation", "private", "--", *words], variables
+    return _STRANGER, ["unshare", "--mount", "--propagation", "private", "--", *words], variables
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from hypothesis.stateful import run_state_machine_as_test as run_machine
 from ar_coordinator.store import Store, keys
 from ar_coordinator.store import experiments as module
 from ar_coordinator.store.experiments import Experiments
+from ar_coordinator.store.problems import Record
 from ar_core.candidate import sha256
 from ar_core.lifecycle import (
     EXPERIMENT_TRANSITIONS,
@@ -22,7 +24,7 @@ from ar_core.lifecycle import (
     ProblemState,
     Reason,
 )  # fmt: skip
-from ar_core.records import Experiment, ProblemCard
+from ar_core.records import Experiment, ProblemCard, PublishedScore
 
 WHEN = datetime(2026, 3, 4, 5, 6, 7, 891011, tzinfo=UTC)
 S = ExperimentState
@@ -52,6 +54,14 @@ def add(store: Store, x: Experiment, content: str = "", once: str = "", limit: i
         limit=limit,
     )  # fmt: skip
     return added.answer, added.detail
+
+
+def record(x: Experiment, gain: float | None, reverts: int = 0) -> str:
+    one = Record(
+        number=1, experiment=x.id, score=0.25, low=None, high=None, gain=gain, n=5, evidence=None, exact=True,
+        contributor=x.contributor, worker="", agent="", note="", commit="", revision=1, when=WHEN, reverts=reverts,
+    )  # fmt: skip
+    return msgspec.json.encode(one).decode()
 
 
 @pytest.fixture
@@ -143,7 +153,7 @@ class ExperimentMachine(RuleBasedStateMachine):
         tried, n = self.model[x_id], len(self.accepts)
         head = "elsewhere" if stale else f"h{n}"
         answer = self.experiments.accept(
-            tried.x, expected_head=head, record=f'"{x_id}"', problem={"head": f"h{n + 1}", "best": float(n)},
+            tried.x, expected_head=head, record=record(tried.x, 0.5), problem={"head": f"h{n + 1}", "best": float(n)},
             gain=0.5,
             verified=float(n), commit=f"h{n + 1}",
         )  # fmt: skip
@@ -289,10 +299,13 @@ def test_an_accept_is_counted_once_and_makes_the_best(opened: Store) -> None:
     add(opened, x)
     opened.experiments.start(x.id, 0)
 
+    published = PublishedScore(score=0.25 + 2**-50, incumbent=1.0, gain=0.75, pairs=5)
+
     def accept(head: str) -> str:
         return opened.experiments.accept(
-            x, expected_head=head, record='{"a":1}', problem={"head": "h1", "best": 0.25}, gain=0.75, verified=0.25
-        )
+            x, expected_head=head, record=record(x, 0.75), problem={"head": "h1", "best": 0.25, "best_low": None},
+            gain=0.8, verified=0.2, published=published,
+        )  # fmt: skip
 
     assert accept("h9") == "stale"
     assert accept("h0") == "moved"
@@ -302,10 +315,33 @@ def test_an_accept_is_counted_once_and_makes_the_best(opened: Store) -> None:
     assert card is not None
     assert (card.accepted, card.best, card.head) == (1, 0.25, "h1")
     assert opened.connection.text.llen(keys.records(P)) == 1
-    assert opened.problems.points(P) == [(1, 0.25)]
+    assert opened.problems.points(P) == [(1, published.score)], "the chart has it where it was published"
+    found = opened.experiments.get(x.id)
+    assert found is not None
+    assert (found.claimed, found.verified, found.published) == (0.5, 0.2, published)
     row = opened.problems.leaderboard(P)[0]
     assert (row.contributor, row.gain, row.share, row.accepted) == ("ada", 0.75, 1.0, 1)
     assert row.last_accepted is not None
+
+
+def test_what_is_taken_back_leaves_no_crumb_of_credit(opened: Store) -> None:
+    """In binary, 0.1 + 0.2 − 0.2 − 0.1 is more than 0: the whole share of whoever has just lost everything."""
+    for number, gain in enumerate((0.1, 0.2)):
+        x = make(number, who="eve")
+        add(opened, x)
+        opened.experiments.start(x.id, 0)
+        answer = opened.experiments.accept(
+            x, expected_head=f"h{number}", record=record(x, gain), problem={"head": f"h{number + 1}"}, gain=gain
+        )
+        assert answer == "moved"
+    assert [(row.accepted, row.gain, row.share) for row in opened.problems.leaderboard(P)] == [(2, 0.1 + 0.2, 1.0)]
+    taken_back = [make(1).id, make(0).id]
+    answer = opened.audits.revert(
+        P, "h2", taken_back, record=record(make(9), None, reverts=2), explanation="", when=WHEN, fields={"head": "h3"}
+    )
+    assert answer == "moved"
+    (row,) = opened.problems.leaderboard(P)
+    assert (row.accepted, row.gain, row.share, row.last_accepted) == (0, 0.0, 0.0, None)
 
 
 def test_a_field_set_to_none_is_removed(opened: Store) -> None:

@@ -26,7 +26,7 @@ from ar_core.candidate import content_hash
 from ar_core.lifecycle import ExperimentState, ProblemState, Reason
 from ar_core.manifest import read_manifest
 from ar_core.metric import improvement
-from ar_core.records import Experiment, Finding, ProblemCard
+from ar_core.records import Experiment, Finding, ProblemCard, PublishedScore
 from ar_core.signing import PrivateKey, allowed_signers_line
 
 PROBLEMS = Path(__file__).resolve().parents[3] / "problems"
@@ -162,7 +162,7 @@ class Pool:
         changes: dict[str, object] = {
             "verified": score, "incumbent": incumbent, "gain": gain, "pairs": pairs, "evidence": evidence,
             "exact": evidence is None and gain is not None, "reason": reason, "explanation": explanation or None,
-            "verifier": "local", "feedback": feedback or None, "updated": self.now(),
+            "verifier": "local", "verifier_grade": "B", "feedback": feedback or None, "updated": self.now(),
         }  # fmt: skip
         if gain is not None and half is not None:
             changes |= {"gain_low": gain - half, "gain_high": gain + half}
@@ -195,11 +195,15 @@ class Pool:
         record = Record(
             number=number, experiment=x.id, score=score, low=low, high=high, gain=gain, n=published.n,
             evidence=evidence, exact=evidence is None, contributor=x.contributor, worker=x.worker, agent=x.agent,
-            note=x.note, commit=commit, revision=1, when=when,
+            note=x.note, commit=commit, revision=1, when=when, verifier="local", grade="B",
+        )  # fmt: skip
+        again = PublishedScore(
+            score=score, incumbent=incumbent, gain=gain, pairs=published.n, low=low, high=high, verifier="local",
+            grade="B",
         )  # fmt: skip
         answer = self.store.experiments.accept(
             x, expected_head=card.head, record=msgspec.json.encode(record).decode(),
-            problem={"head": commit, "best": score}, **{**changes, "commit": commit},
+            problem={"head": commit, "best": score}, **{**changes, "commit": commit, "published": again},
         )  # fmt: skip
         assert answer == "moved"
 

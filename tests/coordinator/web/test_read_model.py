@@ -1,16 +1,12 @@
-"""The read model: files of main only, ranks, and what is counted."""
+"""The read model: files of main only, and what is counted."""
 
 import subprocess
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from ar_coordinator.read_model import _across, _ranked
 from ar_core.errors import PoolError
 from ar_core.lifecycle import ExperimentState
-from ar_core.records import LeaderboardRow
 
 NAME = "zlib-dictionary"
 
@@ -94,36 +90,3 @@ def test_counts_and_recent(filled: Any) -> None:
     recent = filled.read.recent(5)
     assert recent[0].note == "Cosine schedule"
     assert len({x.id for x in recent}) == 5
-
-
-def row(who: str, accepted: int, gain: float, share: float) -> LeaderboardRow:
-    return LeaderboardRow(
-        rank=0, contributor=who, accepted=accepted, gain=gain, share=share, experiments=accepted + 1
-    )
-
-
-def test_shares_of_the_pool_are_a_mean_over_problems_that_improved() -> None:
-    boards = [[row("a", 1, 10.0, 1.0), row("b", 0, 0.0, 0.0)], [row("b", 2, 3.0, 0.75), row("a", 1, 1.0, 0.25)],
-              [row("c", 0, 0.0, 0.0)]]  # fmt: skip
-    rows = {r.contributor: r for r in _across(boards)}
-    assert rows["a"].share == pytest.approx(0.625)
-    assert rows["b"].share == pytest.approx(0.375)
-    assert (rows["a"].accepted, rows["a"].experiments, rows["a"].gain) == (2, 4, None)
-
-
-people = st.lists(
-    st.builds(row, st.text("abcdef", min_size=1), st.integers(0, 3), st.sampled_from([0.0, 1.0, 2.5]), st.just(0.0)),
-    unique_by=lambda r: r.contributor,
-)
-
-
-@given(rows=people, order=st.sampled_from(["gain", "accepted", "recent"]))
-def test_ranks_never_put_less_before_more(rows: list[LeaderboardRow], order: Any) -> None:
-    ranked = _ranked(rows, order)
-    assert sorted(r.contributor for r in ranked) == sorted(r.contributor for r in rows)
-    assert [r.rank for r in ranked] == sorted(r.rank for r in ranked)
-    for place, r in enumerate(ranked, start=1):
-        assert r.rank <= place
-    if order == "gain":
-        assert [r.gain for r in ranked] == sorted((r.gain or 0.0 for r in rows), reverse=True)
-    assert ranked == _ranked(list(reversed(rows)), order)

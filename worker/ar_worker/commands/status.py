@@ -15,6 +15,7 @@ def status(output: Output) -> int:
     from ar_client.wording import duration
     from ar_core.errors import PoolError
     from ar_worker.account import Account
+    from ar_worker.consents import Asked, Consents, asked_document, how_to_accept
     from ar_worker.place import find_place, not_joined
     from ar_worker.sentences import wait_sentence
 
@@ -23,6 +24,7 @@ def status(output: Output) -> int:
         login = place.home.login()
     except PoolError as error:
         raise not_joined(error) from None
+    asked = Consents.load(place.consents(login.digest)).asked
     account = Account.load(place.folder / "account.json")
     running = place.running()
     state = str(account.now.get("state", "starting")) if running is not None else "stopped"
@@ -35,6 +37,7 @@ def status(output: Output) -> int:
                 "address": str(login.address), "name": login.contributor, "machine": login.machine,
                 "slots": account.now.get("slots", 0) if running is not None else 0, "pid": running,
                 "today": today, "total": total, "grade": account.now.get("grade"),
+                "asked": asked_document(asked),
             }
         )  # fmt: skip
         return 0
@@ -43,6 +46,10 @@ def status(output: Output) -> int:
         words = f"{of['experiments']:g} experiments, {of['claims']:g} claims, {of['accepted']:g} accepted"
         return f"{words}, {duration(of['seconds'])}"
 
+    def question(problem: str, one: Asked) -> str:
+        agree = how_to_accept(problem, one.revision)
+        return f"{problem}, revision {one.revision}: {one.why}. To agree: {agree}"
+
     output.fields(
         [
             ("state", f"{state}: {reason}" if reason else state),
@@ -50,6 +57,7 @@ def status(output: Output) -> int:
             ("name", f"{login.contributor}, this machine is {login.machine}"),
             ("today", counts(today)),
             ("total", counts(total)),
+            *(("asks", question(problem, one)) for problem, one in sorted(asked.items())),
         ]
     )
     return 0
