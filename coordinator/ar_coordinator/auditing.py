@@ -22,9 +22,10 @@ from ar_coordinator.repository import CommitRecord
 from ar_coordinator.reversal import REVERTS, Reversal
 from ar_coordinator.store import Store
 from ar_coordinator.store.audits import Audit
+from ar_coordinator.store.connection import now_ms
+from ar_coordinator.verification import RETRY_MS
 from ar_core.acceptance import Verdict
-from ar_core.lifecycle import ProblemState
-from ar_core.metric import MinGain
+from ar_core.lifecycle import ProblemState, Reason
 from ar_core.problem import Problem
 
 log = structlog.get_logger("referee")
@@ -33,6 +34,8 @@ EVERY_ACCEPTS = 20
 STEPS_BACK = 10
 ALPHA = 1 / 20
 """Evidence of 20 that the best is worse than an older version takes it back."""
+_MOST_FAILURES = 10
+"""After so many failures of ours in one audit it is left to the next."""
 _NAME = "audit-"
 _PHASE = "audit"
 
@@ -62,7 +65,9 @@ class Auditing:
             if fields.get("state") != ProblemState.OPEN:
                 continue
             since = int(fields.get("accepted", "0")) - int(fields.get("audited", "0"))
-            if self.store.audits.get(name) is None and (since >= EVERY_ACCEPTS or fields.get("audit_asked") == "1"):
+            broken = fields.get("unrepeatable", "") == fields.get("head")
+            due = since >= EVERY_ACCEPTS or fields.get("audit_asked") == "1" or broken
+            if due and self.store.audits.get(name) is None:
                 self.begin(name)
         for name in self.store.audits.running():
             self.look(name)
@@ -72,24 +77,27 @@ class Auditing:
         opened = open_problem(self.store, problem)
         versions = self._versions(problem)
         last = len(versions) - 1
-        accepted = self.store.problems.field(problem, "accepted") or "0"
-        self.store.problems.update(problem, audited=accepted, audit_asked="0")
+        broken = self.store.problems.field(problem, "unrepeatable") == opened.head
+        begun = {
+            "audited": self.store.problems.field(problem, "accepted") or "0", "audit_asked": "0", "unrepeatable": "",
+        }  # fmt: skip
         if last < 1 or versions[last].commit != opened.head:
+            self.store.problems.update(problem, **begun)
             return
-        targets = sorted({0, max(0, last - STEPS_BACK)})
-        number = self.store.problems.count_up(problem, "audits")
+        targets = [last - 1] if broken else sorted({0, max(0, last - STEPS_BACK)})
         log.info("audit begins", problem=problem, commit=opened.head)
-        self._go_to(
-            Audit(
-                problem=problem, revision=opened.revision, head=opened.head, number=number, probe=targets[0],
-                targets=" ".join(map(str, targets[1:])),
-            )
+        audit = Audit(
+            problem=problem, revision=opened.revision, head=opened.head, number=self._next(problem), probe=targets[0],
+            targets=" ".join(map(str, targets[1:])), broken=broken,
         )  # fmt: skip
+        # In one step: a kill between the two would forget that an audit is due.
+        self.store.audits.put(audit, **begun)
+        self.look(problem)
 
     def look(self, problem: str) -> None:
         """Do the next thing for a problem's audit, if it has one."""
         audit = self.store.audits.get(problem)
-        if audit is None:
+        if audit is None or audit.not_before > now_ms():
             return
         opened = open_problem(self.store, problem)
         if opened.revision != audit.revision:
@@ -99,24 +107,63 @@ class Auditing:
         measured = self.measuring.look(series)
         if measured is None:
             return
-        if measured.trouble or not measured.batches:
-            self.measuring.forget(series.name, series.attempt, (_PHASE,))
+        if measured.trouble:
+            self._try_again(audit, series, measured)
+            return
+        if not measured.batches:
             self.measuring.order(series, 0, range(more_pairs(opened.problem, 0)))
             return
-        judged = judgement.judge(_any_gain(opened), opened.window, measured.pairs, alpha=ALPHA)
+        if audit.broken:
+            self._step_back(audit, opened, series, measured)
+            return
+        judged = judgement.judge(self._rules(audit, opened), opened.window, measured.pairs, alpha=ALPHA)
         match judged.decision.verdict:
             case Verdict.CONTINUE:
                 n = len(measured.pairs)
                 self.measuring.order(series, measured.batches, range(n, n + more_pairs(opened.problem, n)))
             case Verdict.PAUSE:
-                self.store.problems.set_state(
-                    problem, ProblemState.OPEN, ProblemState.PAUSED, state_reason=judged.decision.explanation
+                self.measuring.forget(series.name, series.attempt, (_PHASE,))
+                newest = len(self._versions(problem, audit.head)) - 2
+                self._go_to(
+                    replace(
+                        audit, broken=True, targets="", low=None, high=None, probe=newest, number=self._next(problem)
+                    )
                 )
-                self.store.audits.end(problem)
             case Verdict.ACCEPT:
                 self._found_worse(audit, opened, series, judged, measured)
             case Verdict.REJECT:
                 self._found_fine(audit, series, judged)
+
+    def _try_again(self, audit: Audit, series: Series, measured: Measured) -> None:
+        """A verifier failed, which says nothing: later and on other seeds, and not for ever."""
+        self.measuring.forget(series.name, series.attempt, (_PHASE,))
+        failures = audit.failures + 1
+        log.warning("audit failed", problem=audit.problem, trouble=measured.trouble, failures=failures)
+        if failures >= _MOST_FAILURES:
+            self.store.audits.end(audit.problem)
+            return
+        later = now_ms() + RETRY_MS[min(failures, len(RETRY_MS)) - 1]
+        self.store.audits.put(
+            replace(audit, failures=failures, not_before=later, number=self._next(audit.problem))
+        )  # fmt: skip
+
+    def _step_back(self, audit: Audit, opened: OpenProblem, series: Series, measured: Measured) -> None:
+        """The best version does not repeat: go back to the newest one before it that does."""
+        if opened.head != audit.head:
+            self.measuring.forget(series.name, series.attempt, (_PHASE,))
+            self.store.audits.end(audit.problem)
+        elif _repeats(opened, measured):
+            self._revert(audit, opened, series, measured, pairs=len(measured.pairs), evidence=None)
+        elif audit.probe > 0:
+            self.measuring.forget(series.name, series.attempt, (_PHASE,))
+            self._go_to(replace(audit, probe=audit.probe - 1, number=self._next(audit.problem)))
+        else:
+            self.measuring.forget(series.name, series.attempt, (_PHASE,))
+            self.store.problems.set_state(
+                audit.problem, ProblemState.OPEN, ProblemState.PAUSED,
+                state_reason="The published file itself does not repeat; nothing can be compared with it.",
+            )  # fmt: skip
+            self.store.audits.end(audit.problem)
 
     def _found_fine(self, audit: Audit, series: Series, judged: Judgement) -> None:
         """The version of this comparison is no better than the best."""
@@ -151,7 +198,10 @@ class Auditing:
             self.store.audits.end(audit.problem)
             self.begin(audit.problem)
             return
-        self._revert(found, opened, series, judged, measured)
+        decision = judged.decision
+        self._revert(
+            found, opened, series, measured, pairs=decision.n, evidence=None if decision.exact else decision.evidence
+        )
 
     def _narrow(self, audit: Audit) -> None:
         low, high = audit.low or 0, audit.high or 0
@@ -160,21 +210,23 @@ class Auditing:
         self._go_to(replace(audit, probe=probe, number=self._next(audit.problem)))
 
     def _revert(
-        self, audit: Audit, opened: OpenProblem, series: Series, judged: Judgement, measured: Measured
-    ) -> None:
+        self, audit: Audit, opened: OpenProblem, series: Series, measured: Measured, *, pairs: int,
+        evidence: float | None,
+    ) -> None:  # fmt: skip
         versions = self._versions(audit.problem, audit.head)
         restored, taken_back = versions[audit.probe], versions[audit.probe + 1 :]
         published = judgement.publish(opened.problem, opened.window, measured.pairs)
-        decision = judged.decision
+        scored = all(pair.incumbent is not None and pair.incumbent.score is not None for pair in measured.pairs)
         reversal = Reversal(
             problem=audit.problem,
             revision=audit.revision,
             score=Score(
                 value=published.score, unit=opened.problem.metric.unit, n=published.n, interval=published.interval
             ),
-            baseline=published.baseline,
-            pairs=decision.n,
-            evidence=None if decision.exact else decision.evidence,
+            # What gave no score goes with the one that it was accepted with.
+            baseline=published.baseline if scored else Score.parse(versions[-1].trailers["Score"]).value,
+            pairs=pairs,
+            evidence=evidence,
             verifier=measured.verifier,
             locked_digest=opened.locked_digest,
             restored=restored.commit,
@@ -218,6 +270,17 @@ class Auditing:
             candidate=older, incumbent=best,
         )  # fmt: skip
 
+    def _rules(self, audit: Audit, opened: OpenProblem) -> Problem:
+        """Return the problem's rules for "better at all": an older version need not be better by ``min_gain``.
+
+        Each accept for being shorter may have cost up to that much, and was promised it.
+        """
+        since = self._versions(audit.problem, audit.head)[audit.probe + 1 :]
+        shorter = sum(each.trailers.get("Reason") == Reason.SIMPLER for each in since)
+        acceptance = opened.problem.acceptance
+        margin = replace(acceptance.min_gain, value=shorter * acceptance.min_gain.value)
+        return replace(opened.problem, acceptance=replace(acceptance, min_gain=margin))
+
     def _versions(self, problem: str, head: str = "") -> list[CommitRecord]:
         """Return the versions of this revision that led to ``head`` (default: today's best), oldest first.
 
@@ -238,7 +301,7 @@ class Auditing:
         return found
 
 
-def _any_gain(opened: OpenProblem) -> Problem:
-    """Return the problem's rules for "better at all": an older version need not be better by ``min_gain``."""
-    acceptance = replace(opened.problem.acceptance, min_gain=MinGain())
-    return replace(opened.problem, acceptance=acceptance)
+def _repeats(opened: OpenProblem, measured: Measured) -> bool:
+    """Tell whether the older version gave a score in each run, without noise the same one."""
+    scores = [pair.candidate.score if pair.candidate is not None else None for pair in measured.pairs]
+    return None not in scores and (not opened.deterministic or len(set(scores)) == 1)

@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from ar_coordinator.data_directory import DataDirectory
-from ar_coordinator.evidence import Evidence
+from ar_coordinator.evidence import Evidence, Score
 from ar_coordinator.git_objects import PoolIdentity
 from ar_coordinator.ledger import Ledger, LedgerEntry
 from ar_coordinator.open_problem import open_problem
@@ -20,6 +20,7 @@ from ar_coordinator.reversal import REVERTS, Reversal
 from ar_coordinator.store import Store
 from ar_coordinator.store.blobs import BlobMissingError
 from ar_coordinator.store.problems import Record
+from ar_core.acceptance import deviation
 from ar_core.candidate import content_hash
 from ar_core.documents import experiment_document
 from ar_core.lifecycle import ExperimentState
@@ -117,7 +118,7 @@ class Histories:
             parent,
             reversal.reverts,
             record=msgspec.json.encode(record).decode(),
-            explanation=f"An audit on fresh pairs found it worse than what was before; see commit {commit[:12]}.",
+            explanation=f"Measured again on fresh pairs by an audit, it did not hold; see commit {commit[:12]}.",
             when=when,
             fields={
                 "head": commit,
@@ -127,6 +128,7 @@ class Histories:
                 "best_n": reversal.score.n,
                 "best_blob": self._store.blobs.put(content),
                 "best_experiment": experiment,
+                "best_sd": _deviation(reversal.score),
             },
         )
         if answer != "moved":
@@ -170,7 +172,7 @@ class Histories:
         self.apply_accept(
             replace(x, state=ExperimentState.VERIFYING), evidence, record.commit, record.parents[0], record.time,
             explanation="Verified; the coordinator was restarted while it was committed.", published=published,
-            sd=None,
+            sd=_deviation(evidence.score),
         )  # fmt: skip
         log.info("accept applied from git", experiment=x.id, commit=record.commit)
 
@@ -200,6 +202,11 @@ class Histories:
 
     def _number(self, experiment_id: str) -> int:
         return int(self._store.experiments.field(experiment_id, "number") or 0)
+
+
+def _deviation(score: Score) -> float | None:
+    """Return the spread of the runs behind a score, as its interval tells it; ``None`` where it has none."""
+    return None if score.interval is None else deviation(*score.interval, score.n)
 
 
 def published_by(evidence: Evidence) -> PublishedScore:

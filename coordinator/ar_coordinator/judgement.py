@@ -152,7 +152,7 @@ def failed_guard(problem: Problem, pairs: Sequence[PairResult]) -> str | None:
         theirs = _mean_secondary([p.incumbent for p in pairs], guard.metric)
         if mine is None or theirs is None:
             side = "candidate" if mine is None else "current best"
-            return f"The scorer printed no {guard.metric} for the {side}, which a guard needs."
+            return f"The scorer did not print {guard.metric} in every run of the {side}, which a guard needs."
         if _regression(guard, mine, theirs) > guard.max_regression:
             return (
                 f"{guard.metric} went from {theirs:g} to {mine:g}, "
@@ -238,8 +238,11 @@ def _mean(sides: Iterable[SideResult | None]) -> float | None:
 
 
 def _mean_secondary(sides: Sequence[SideResult | None], metric: str) -> float | None:
-    values = [side.secondary[metric] for side in sides if side is not None and metric in side.secondary]
-    return fmean(values) if values else None
+    """Return the mean over all runs with a score; ``None`` where one of them left the metric out."""
+    scored = [side for side in sides if side is not None and _score(side) is not None]
+    if not scored or any(metric not in side.secondary for side in scored):
+        return None
+    return fmean(side.secondary[metric] for side in scored)
 
 
 def _regression(guard: Guard, mine: float, theirs: float) -> float:

@@ -26,7 +26,7 @@ from ar_coordinator.dispatch import (
     policy,
 )
 from ar_coordinator.store import Store, keys
-from ar_core.lifecycle import ProblemState
+from ar_core.lifecycle import ExperimentState, ProblemState
 from ar_core.manifest import read_manifest
 from ar_core.metric import Direction
 from ar_core.problem import Problem
@@ -171,16 +171,17 @@ class Openings:
         pipeline.hgetall(keys.children(name))
         pipeline.hgetall(keys.in_flight(name))
         for record in records:
-            pipeline.hget(keys.experiment(record.experiment or "-"), "blob")
-        children, in_flight, *blobs = pipeline.execute()
+            pipeline.hmget(keys.experiment(record.experiment or "-"), "blob", "state")
+        children, in_flight, *tried = pipeline.execute()
         files = _files(fields["files"])
         found = {
             record.commit: Version(
                 commit=record.commit, blob=blob or files[problem.files.mutable], score=record.score, note=record.note,
                 children=int(children.get(record.commit, 0)), in_flight=int(in_flight.get(record.commit, 0)),
             )
-            for record, blob in zip(records, blobs, strict=True)
-            if blob or not record.experiment
+            for record, (blob, state) in zip(records, tried, strict=True)
+            # What an audit took back is no version to go on from, least of all at the score that it had.
+            if (blob or not record.experiment) and state != ExperimentState.REVERTED
         }  # fmt: skip
         head = fields["head"]
         found[head] = replace(

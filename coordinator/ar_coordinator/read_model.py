@@ -124,7 +124,7 @@ class ReadModel:
         trials = int(fields.get("trials") or 0)
         return Scrutiny(
             trials=trials,
-            next_level=strict_level(DEFAULT_ALPHA, trials + 1, min(int(fields.get("accepted") or 0), trials)),
+            next_level=strict_level(DEFAULT_ALPHA, trials + 1, min(int(fields.get("trials_accepted") or 0), trials)),
             audit_passed=fields.get("audit_passed") or "",
             audit_pairs=int(fields.get("audit_pairs") or 0),
         )

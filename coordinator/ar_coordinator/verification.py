@@ -36,6 +36,9 @@ REBASE_SHARE = 0.3
 """Of the runs that verification took so far, as many may go into rebased candidates."""
 _FREE_REBASES = 40
 """So many runs may go there before there is anything to take a share of."""
+TRIALS, TRIALS_ACCEPTED = "trials", "trials_accepted"
+"""Fields of a problem: verifications begun under its strict rule, and how many of them accepted."""
+_LOOK_FIRST_MS = 5_000
 _PUBLICATION_INDEX = 1_000_000
 """Pairs of the publication have seeds of their own, far from those of the comparison."""
 _COMPARE, _PUBLISH = _PHASES = ("compare", "publish")
@@ -60,7 +63,7 @@ class Verification:
             revision=opened.revision,
             incumbent_commit=opened.head,
             incumbent_blob=opened.best_blob,
-            alpha=self._level(opened),
+            alpha=self._level(x, opened),
             updated=datetime.now(UTC),
         )
         if not attempt:
@@ -77,6 +80,9 @@ class Verification:
         if opened.head != (experiments.field(x.id, "incumbent_commit") or ""):
             self._again(x, attempt, "The best version changed meanwhile.", delay_ms=0)
             return
+        if self.store.problems.field(x.problem, "state") != ProblemState.OPEN:
+            self._again(x, attempt, "Its problem was closed meanwhile.", delay_ms=0)
+            return
         series = _series(x, opened, attempt, _COMPARE)
         measured = self.measuring.look(series)
         if measured is None:
@@ -85,7 +91,7 @@ class Verification:
             self._order_first(series)
             return
         if measured.trouble:
-            self.trouble(x, attempt, measured.trouble, measured.failed)
+            self.trouble(x, attempt, measured.trouble, measured.failed, looked=bool(measured.pairs))
             return
         alpha = float(experiments.field(x.id, "alpha") or judgement.ALPHA)
         judged = judgement.judge(
@@ -98,15 +104,20 @@ class Verification:
             case Verdict.REJECT:
                 self._settle_without_gain(x, series, judged, measured)
             case Verdict.PAUSE:
-                self._pause(x, attempt, judged)
+                self._best_is_broken(x, opened, attempt, judged)
             case Verdict.ACCEPT:
                 self._publish(x, series, judged, measured)
 
-    def trouble(self, x: Experiment, attempt: int, trouble: str, failed: Sequence[str] = ()) -> None:
+    def trouble(
+        self, x: Experiment, attempt: int, trouble: str, failed: Sequence[str] = (), *, looked: bool = True
+    ) -> None:  # fmt: skip
         """Put an experiment back because something of ours failed, and wait longer each time.
 
-        The verifiers that ``failed`` leave it to others at first.
+        The verifiers that ``failed`` leave it to others at first. ``looked`` tells that there were scores already, so
+        that the next attempt, on fresh seeds, is another look at the same question.
         """
+        if looked:
+            self.store.experiments.count_up(x.id, "looks")
         failures = self.store.experiments.count_up(x.id, "failures")
         log.warning("verification failed", experiment=x.id, problem=x.problem, trouble=trouble, failures=failures)
         delay = RETRY_MS[min(failures, len(RETRY_MS)) - 1]
@@ -115,13 +126,18 @@ class Verification:
     def _order_first(self, series: Series) -> None:
         self.measuring.order(series, 0, range(more_pairs(series.opened.problem, 0)))
 
-    def _level(self, opened: OpenProblem) -> float:
-        """Return the level of the verification that begins; the strict rule's shrinks with each one that began."""
+    def _level(self, x: Experiment, opened: OpenProblem) -> float:
+        """Return the level of the verification that begins; the strict rule's shrinks with each one that began.
+
+        Attempts after failures of ours share one level more, whatever their number: 1/2 + 1/6 + 1/12 + … = 1.
+        """
+        looks = int(self.store.experiments.field(x.id, "looks") or 0)
+        level = judgement.ALPHA / (looks * (looks + 1)) if looks else judgement.ALPHA
         if not opened.problem.acceptance.strict:
-            return judgement.ALPHA
-        trial = self.store.problems.count_up(opened.problem.name, "trials")
-        accepted = int(self.store.problems.field(opened.problem.name, "accepted") or 0)
-        return strict_level(judgement.ALPHA, trial, min(accepted, trial - 1))
+            return level
+        trial = self.store.problems.count_up(opened.problem.name, TRIALS)
+        accepted = int(self.store.problems.field(opened.problem.name, TRIALS_ACCEPTED) or 0)
+        return strict_level(level, trial, min(accepted, trial - 1))
 
     def _is_shorter(self, series: Series) -> bool:
         if not series.opened.problem.acceptance.simpler:
@@ -149,7 +165,7 @@ class Verification:
                 self.measuring.order(publication, 0, range(_PUBLICATION_INDEX, _PUBLICATION_INDEX + n))
                 return
             if fresh.trouble:
-                self.trouble(x, series.attempt, fresh.trouble, fresh.failed)
+                self.trouble(x, series.attempt, fresh.trouble, fresh.failed, looked=False)
                 return
             again = fresh
         published = judgement.publish(opened.problem, opened.window, again.pairs)
@@ -211,6 +227,9 @@ class Verification:
             return
         self.histories.apply_accept(x, evidence, commit, opened.head, when, explanation=decision.explanation,
                                     published=_published(published, again), sd=published.sd)  # fmt: skip
+        if opened.problem.acceptance.strict:
+            # After the accept: one that a kill leaves uncounted makes the rule stricter, never more lenient.
+            self.store.problems.count_up(x.problem, TRIALS_ACCEPTED)
         self._close(series, measured)
         log.info("accepted", experiment=x.id, problem=x.problem, score=published.score, commit=commit)
         self.doorbell.look_around()
@@ -250,12 +269,12 @@ class Verification:
             return False
         blob = sha256(content)
         self.store.blobs.put(content)
+        self._close(series, measured)  # before the move: what it took so far went into the file as it was proposed
         moved = self.store.experiments.move(
             x.id, ExperimentState.VERIFYING, ExperimentState.QUEUED, attempt=series.attempt, blob=blob,
-            rebased_from=x.blob, not_before=0, updated=datetime.now(UTC),
+            rebased_from=x.blob, released=None, not_before=0, updated=datetime.now(UTC),
             explanation="No better than today's best as it was; its change is tried on today's best.",
         )  # fmt: skip
-        self._close(series, measured)
         log.info("rebased", experiment=x.id, problem=x.problem)
         return moved
 
@@ -286,8 +305,20 @@ class Verification:
         )  # fmt: skip
         self._close(series, measured)
 
-    def _pause(self, x: Experiment, attempt: int, judged: Judgement) -> None:
-        """The problem is not what it says it is: nothing is held against the candidate, which waits."""
+    def _best_is_broken(self, x: Experiment, opened: OpenProblem, attempt: int, judged: Judgement) -> None:
+        """The best version gave nothing to compare with; nothing is held against the candidate, which waits.
+
+        A version that somebody proposed is looked at by an audit, which can take it back: else whoever gets in a file
+        that fails now and then could stop the problem. Where it is the published file, the problem is not what it
+        says it is.
+        """
+        records = self.store.problems.records(x.problem)
+        if records and records[-1].experiment and records[-1].revision == opened.revision:
+            self.store.problems.update(x.problem, unrepeatable=opened.head)
+            words = f"{judged.decision.explanation} An audit looks at it first."
+            self._again(x, attempt, words, delay_ms=_LOOK_FIRST_MS)
+            self.doorbell.look_around()
+            return
         self.store.problems.set_state(
             x.problem, ProblemState.OPEN, ProblemState.PAUSED, state_reason=judged.decision.explanation
         )

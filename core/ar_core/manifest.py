@@ -34,6 +34,8 @@ from ar_core.text import is_bidirectional, is_control, is_hidden, one_line
 
 MAX_FILES = 2000
 MAX_BUNDLE_BYTES = 64 * 1024**2
+_MOST_DISK = 64 * 1024**3
+"""All that a room writes lies in memory."""
 NAME = re.compile(r"^[a-z0-9-]{3,64}\Z")
 
 

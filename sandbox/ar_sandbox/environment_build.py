@@ -27,16 +27,19 @@ from ar_sandbox.machine import Machine
 from ar_sandbox.policy import MIB, Limits
 from ar_sandbox.requirements import Requirement, Requirements
 from ar_sandbox.supervisor import End
-from ar_sandbox.wheels import Budget, WheelError, installed, unpack
+from ar_sandbox.wheels import PLACE_BYTES, Budget, WheelError, installed, unpack
 
 PACKAGES = "packages"
 """The folder of the packages below the folder of an environment."""
 CANNOT, NOT_NOW = "AR-S502", "AR-S503"
 """The codes of a failure that will come again, and of one that may pass."""
 MAX_DOWNLOAD = 2 * 1024**3
+PIP_MEMORY, PIP_SECONDS = 1024 * MIB, 300
+"""Address space and processor time of pip, which reads what a wheel says about itself outside any room."""
 _PATIENCE = 900.0
 _TICK = 0.1
-_LOG_BYTES = 16 * MIB
+_LOG_BYTES, _LOG_LINE = 16 * MIB, 1_000
+"""What of pip's words is looked at: they quote what strangers wrote, of any length."""
 _SETTINGS = (
     "PIP_CONFIG_FILE", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_TRUSTED_HOST",
     "PIP_CERT", "PIP_CLIENT_CERT", "PIP_PROXY", "PIP_KEYRING_PROVIDER", "PIP_DEFAULT_TIMEOUT", "PIP_TIMEOUT",
@@ -46,19 +49,37 @@ _SETTINGS = (
 )  # fmt: skip
 """The owner's variables that say where packages come from; pip gets these and no other."""
 _ADDRESS = re.compile(r"\S*(?:://|/)\S*")
-_PIN = r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[^\s;,()]+)"
+_PIN = r"(?<![A-Za-z0-9._-])(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[^\s;,()]{1,100})"
 _UNREACHABLE = re.compile(
     r"Retrying \(|Could not fetch URL (?!.*\b(?:404|410) )|Connection(?:Error| refused| broken)|Max retries"
     r"|Read timed out|HTTP error 5\d\d|No space left|Temporary failure|Name or service"
 )
-# It ends with us, however we end, and no file that it writes is larger than all of them may be.
+# Pip failed while it read a wheel, however it says that. These are lines of its tracebacks, which it gives for all.
+_BAD_WHEEL = re.compile(
+    r"^ *(?:File \".*/(?:zipfile(?:/__init__)?|pip/_internal/metadata/[\w/]+)\.py\", line"
+    r"|pip\._internal\.exceptions\.[\w.]*(?:UnsupportedWheel|InvalidWheel|MetadataInvalid|MetadataInconsistent)\b)",
+    re.MULTILINE,
+)
+_NO_REQUIREMENT = re.compile(
+    r"^ERROR: Invalid requirement|^ *File \".*/packaging/(?:markers|requirements|_parser|_tokenizer)\.py\", line",
+    re.MULTILINE,
+)
+_NO_MEMORY = re.compile(r"^ *MemoryError\b|Cannot allocate memory", re.MULTILINE)
+# It ends with us, however we end, and the kernel keeps its files, its memory and (by SIGXCPU) its processor time.
 _PIP = """\
 import ctypes, os, resource, runpy, signal, sys
 ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
 if os.getppid() != int(sys.argv[1]):
     sys.exit(1)
-resource.setrlimit(resource.RLIMIT_FSIZE, 2 * (int(sys.argv[2]),))
-sys.argv[:3] = ["pip"]
+def limit(kind, most, later=0):
+    had = resource.getrlimit(kind)[1]
+    hard = most + later if had == resource.RLIM_INFINITY else min(most + later, had)
+    resource.setrlimit(kind, (min(most, hard), hard))
+limit(resource.RLIMIT_CORE, 0)
+limit(resource.RLIMIT_FSIZE, int(sys.argv[2]))
+limit(resource.RLIMIT_AS, int(sys.argv[3]))
+limit(resource.RLIMIT_CPU, int(sys.argv[4]), 5)
+sys.argv[:5] = ["pip"]
 runpy.run_module("pip", run_name="__main__", alter_sys=True)
 """
 # Made without running what is compiled: sources are read, and their bytecode goes into one archive.
@@ -120,8 +141,8 @@ def _download(requirements: Requirements, fetched: Path, going_on: GoingOn) -> N
     wheels.mkdir()
     temporary.mkdir()
     command = [
-        sys.executable, "-I", "-c", _PIP, str(os.getpid()), str(MAX_DOWNLOAD), "download",
-        "-vv", "--no-input", "--disable-pip-version-check",
+        sys.executable, "-I", "-c", _PIP, str(os.getpid()), str(MAX_DOWNLOAD), str(PIP_MEMORY), str(PIP_SECONDS),
+        "download", "-vv", "--no-input", "--disable-pip-version-check",
         "--no-color", "--progress-bar", "off", "--no-cache-dir", "--require-hashes", "--no-deps",
         "--only-binary", ":all:", "--dest", str(wheels), "--requirement", str(wanted),
     ]  # fmt: skip
@@ -129,10 +150,10 @@ def _download(requirements: Requirements, fetched: Path, going_on: GoingOn) -> N
     with (fetched / "log").open("w+b") as log:
         variables = {**own, "TMPDIR": str(temporary), "LC_ALL": "C.UTF-8"}
         status = _watched(command, variables, fetched, log.fileno(), going_on)
-        log.seek(0)
-        said = log.read(_LOG_BYTES).decode(errors="replace")
+        log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_BYTES))  # why it failed is at the end
+        lines = log.read(_LOG_BYTES).decode(errors="replace").splitlines()
     if status != 0:
-        raise _why(said, requirements)
+        raise _why(status, "\n".join(line[:_LOG_LINE] for line in lines), requirements)
 
 
 def _watched(command: list[str], variables: dict[str, str], folder: Path, log: int, going_on: GoingOn) -> int:
@@ -158,17 +179,26 @@ def _watched(command: list[str], variables: dict[str, str], folder: Path, log: i
 
 
 def bytes_below(folder: Path) -> int:
-    """Return how large all files below a folder are together, of which some may go meanwhile."""
+    """Return what a folder takes up with everything below it, of which some may go meanwhile."""
     total = 0
     for place, _, names in os.walk(folder):
+        total += PLACE_BYTES * (1 + len(names))
         for name in names:
             with contextlib.suppress(FileNotFoundError):  # pip moves and removes them meanwhile
                 total += Path(place, name).lstat().st_size
     return total
 
 
-def _why(said: str, requirements: Requirements) -> PoolError:
+def _why(status: int, said: str, requirements: Requirements) -> PoolError:
     """Return why pip did not get everything, in our words: its own may name the owner's package index."""
+    if status == -signal.SIGXCPU:
+        return PoolError(CANNOT, f"reading their wheels takes more than {PIP_SECONDS} s of processor time")
+    if _NO_MEMORY.search(said):
+        return PoolError(CANNOT, f"reading their wheels takes more than {PIP_MEMORY // MIB} MiB of memory")
+    if _BAD_WHEEL.search(said):
+        return PoolError(CANNOT, "one of their wheels cannot be used: it is damaged, or not the named package")
+    if _NO_REQUIREMENT.search(said):
+        return PoolError(CANNOT, "pip does not read one of the versions or conditions", hint="correct that file")
     here = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
     if _UNREACHABLE.search(said):
         return PoolError(NOT_NOW, "this machine's package index did not give them")

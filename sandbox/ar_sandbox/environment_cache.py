@@ -29,6 +29,7 @@ _FORGET_SECONDS = 600.0
 """So long a failure that will come again is not tried again."""
 _TICK = 0.1
 _SIZE = "bytes"
+_NAMES = "[0-9a-f]" * 64 + "/"
 _MAKING, _GOING = ".making-", ".going-"
 
 Build = Callable[[Requirements, Path, GoingOn, Callable[[], None] | None], None]
@@ -134,15 +135,18 @@ class EnvironmentCache:
 
     def _shrink(self, newest: str) -> None:
         """Remove what was not used for longest until the rest is small enough; what is in use stays."""
-        sizes = {path.parent.name: int(path.read_text()) for path in self._folder.glob(f"[!.]*/{_SIZE}")}
+        sizes = {path.name: _size(path) for path in self._folder.glob(_NAMES)}
         total = sum(sizes.values())
         for digest in sorted(sizes, key=self._last_use):
             if total <= self._max_bytes:
                 break
-            if digest != newest and self._remove_unused(digest):
-                total -= sizes[digest]
+            # What cannot be removed now, because another is at it, does not make the newest less useful.
+            with contextlib.suppress(OSError):
+                if digest != newest and self._remove_unused(digest):
+                    total -= sizes[digest]
         for path in self._folder.glob(f"{_MAKING}*"):
-            self._remove_unused(path.name.removeprefix(_MAKING).partition("-")[0])
+            with contextlib.suppress(OSError):
+                self._remove_unused(path.name.removeprefix(_MAKING).partition("-")[0])
 
     def _last_use(self, digest: str) -> float:
         try:
@@ -182,6 +186,15 @@ class EnvironmentCache:
                 return lock
             going_on()
             time.sleep(_TICK)
+
+
+def _size(environment: Path) -> int:
+    """Return what was counted when it was made, or count again; it may be removed meanwhile."""
+    with contextlib.suppress(OSError):
+        said = (environment / _SIZE).read_text(errors="replace")
+        if said.isdecimal() and len(said) < 20:
+            return int(said)
+    return bytes_below(environment)
 
 
 def _try_lock(path: Path, how: int) -> IO[bytes] | None:

@@ -32,6 +32,7 @@ _OF_THE_SHELL = frozenset({"PWD", "OLDPWD", "SHLVL", "_", "LC_CTYPE"})
 """Variables that the shell or Python of a room sets by itself."""
 _MAX_PROCESSES = 3
 _DEATH_SECONDS = 0.5
+_SMALL = replace(TRIAL_LIMITS, memory=128 * policy.MIB, processes=32)
 _REPORT = "this is a hole: do not donate this machine; update bubblewrap and the kernel, then try again"
 _NETWORK_FIX = "allow network namespaces: `sudo sysctl -w user.max_net_namespaces=15000`"
 _LIMIT_FIX = "the kernel does not keep this limit for a room: update it, or lower the limits in the worker's settings"
@@ -150,18 +151,31 @@ def _closed(machine: Machine, stage: Stage) -> list[Check]:
     shared = machine.interpreter.libraries
     given = policy.environment(SEARCH_PATH, TRIAL_LIMITS.cpus, {"LD_LIBRARY_PATH": shared} if shared else {})
     paths = [str(path) for path in (machine.interpreter.prefix, f"{stage.path}/probe") if path]
-    return _judge(seen, reached, given, paths)
+    return _judge(seen, reached, given, paths, neutral=stage.neutral)
 
 
-def _judge(seen: Mapping[str, object], reached: list[str], given: Mapping[str, str], paths: list[str]) -> list[Check]:
-    """Judge what was seen beside the variables that were ``given`` and ``paths`` of this machine."""
+def _judge(
+    seen: Mapping[str, object],
+    reached: list[str],
+    given: Mapping[str, str],
+    paths: list[str],
+    *,
+    neutral: bool = True,
+) -> list[Check]:
+    """Judge what was seen beside the variables that were ``given`` and ``paths`` of this machine.
+
+    Where its kernel has no way to hide where its Python is (not ``neutral``), that may be seen, and is said.
+    """
     environment = seen["environment"]
     have = environment.items() if isinstance(environment, dict) else ()
     first = [entry.partition("=")[::2] for entry in _words(seen["first_environment"]) if entry]
     strange = sorted({name for name, value in (*have, *first) if given.get(name) != value} - _OF_THE_SHELL)
     shown = [path for path in paths if path in str(seen["first_command"])]
+    mounted = [path for path in paths if path in str(seen["mounts"])]
+    kept = f"strangers can read: {', '.join(mounted)}" if mounted else "no path of this machine"
     network = [*reached, *(name for name in ("tcp", "udp", "abstract") if not seen[name])]
     allowed = [name for name in ("memfd", "shared memory") if not seen[name]]
+    allowed += ["larger sockets"] if seen["send buffer"] != 0 else []
     filtered = f"allowed: {', '.join(allowed)}" if allowed else "no filter is loaded"
     processes = seen["processes"]
     open_ones = seen["descriptors"]
@@ -170,6 +184,7 @@ def _judge(seen: Mapping[str, object], reached: list[str], given: Mapping[str, s
         _check("files", not seen["canaries"], "none of this machine", f"could be read: {seen['canaries']}"),
         _check("environment", not strange, "the room's own", f"variables of this machine: {', '.join(strange)}"),
         _check("command line", not shown, "no path of this machine", f"paths: {', '.join(shown)}"),
+        _check("mounts", not (mounted and neutral), kept, f"paths: {', '.join(mounted)}"),
         _check(
             "processes", isinstance(processes, int) and processes <= _MAX_PROCESSES, f"{processes}", f"{processes}"
         ),
@@ -185,16 +200,15 @@ def _judge(seen: Mapping[str, object], reached: list[str], given: Mapping[str, s
 
 def _limited(machine: Machine, stage: Stage) -> list[Check]:
     """Try to use more than a room may."""
-    small = replace(TRIAL_LIMITS, memory=128 * policy.MIB, processes=32)
-    forks = _number(_run(machine, stage, small, "forks"))
-    memory = _run(machine, stage, small, "memory")
-    disk = _number(_run(machine, stage, small, "disk"))
+    forks = _number(_run(machine, stage, _SMALL, "forks"))
+    memory = _run(machine, stage, _SMALL, "memory")
+    disk = _number(_run(machine, stage, _SMALL, "disk"))
     stopped, of_300 = memory.end is End.OUT_OF_MEMORY, f"{forks} of 300 forks"
     written = "nothing known" if disk is None else f"{format_size(disk)} of 600 MB"
     return [
-        _check("process limit", forks is not None and forks < small.processes, of_300, of_300, _LIMIT_FIX),
-        _check("memory limit", stopped, f"8 processes: {memory.detail}", f"ended with {memory.end}", _LIMIT_FIX),
-        _check("disk limit", disk is not None and disk <= 2 * small.disk, written, written, _LIMIT_FIX),
+        _check("process limit", forks is not None and forks < _SMALL.processes, of_300, of_300, _LIMIT_FIX),
+        _check("memory limit", stopped, f"4 processes: {memory.detail}", f"ended with {memory.end}", _LIMIT_FIX),
+        _check("disk limit", disk is not None and disk <= 2 * _SMALL.disk, written, written, _LIMIT_FIX),
     ]
 
 

@@ -17,13 +17,15 @@ _OUTCOMES = {
 }
 _ON_PURPOSE_BYTES = 200
 _LINES_OF_THE_SCORER, _LINES_OF_THE_CANDIDATE = 7, 12
+_IN_A_WORD = {End.TIMEOUT: "time", End.OUT_OF_MEMORY: "memory", End.LIMIT: "output or files"}
+"""What a room had too much of, without the amount, which could be made to say something."""
 _NO_MEMORY = ("MemoryError", "std::bad_alloc", "Cannot allocate memory", "out of memory")
 
 
 def scored(prepared: PreparedProblem, scorer: RoomRun, seconds: float, *, who: str = "the scorer") -> Result:
     """Return what the room that prints the score says; ``seconds`` is the candidate's timed interval."""
     shown = _on_purpose(scorer.stderr) if prepared.hidden else scorer.stderr
-    failed = failure(scorer, who, shown)
+    failed = failure(scorer, who, shown, in_a_word=bool(prepared.hidden))
     if failed is None:
         metric = prepared.problem.metric
         read = read_score(scorer.stdout.decode(errors="replace"), metric.name, metric.low, metric.high)
@@ -41,11 +43,14 @@ def served(prepared: PreparedProblem, answered: RoomRun, asked: RoomRun) -> Resu
     """
     if End.INFRASTRUCTURE in {answered.end, asked.end}:
         return Result(outcome=Outcome.INFRASTRUCTURE, score=None, feedback=answered.detail or asked.detail)
-    measured = asked.end is not End.STOPPED
-    # What the scorer sends may come out of the hidden files, and a candidate could repeat it for all to read.
-    shown = b"" if prepared.hidden and measured else answered.stderr
+    # A scorer may have been stopped because of the candidate, after it had begun.
+    measured = asked.end is not End.STOPPED or asked.seconds > 0
+    # What the scorer sends may come out of the hidden files, and a candidate could repeat it for all to read: in
+    # words, by its status, by how much it uses.
+    secret = bool(prepared.hidden) and measured
+    shown = b"" if secret else answered.stderr
     if answered.end not in {End.STOPPED, End.EXIT}:
-        return _stopped(answered, "the candidate", shown)
+        return _stopped(answered, "the candidate", shown, in_a_word=secret)
     if not measured:
         return _ended(answered, shown, "before it listened on $AR_SOCKET")
     result = scored(prepared, asked, asked.seconds)
@@ -54,21 +59,29 @@ def served(prepared: PreparedProblem, answered: RoomRun, asked: RoomRun) -> Resu
     # Which of the two ended the other is not known: what both said is passed on.
     said = result.feedback.splitlines()[-_LINES_OF_THE_SCORER:]
     shown = b"\n".join(shown.splitlines()[-_LINES_OF_THE_CANDIDATE:])
-    return _ended(answered, "\n".join(said).encode() + b"\n" + shown, "while it was measured", asked.seconds)
+    both = "\n".join(said).encode() + b"\n" + shown
+    if secret:
+        feedback = _feedback(both, "the candidate ended while it was measured")
+        return Result(outcome=Outcome.CRASH, score=None, feedback=feedback, seconds=asked.seconds)
+    return _ended(answered, both, "while it was measured", asked.seconds)
 
 
-def failure(run: RoomRun, who: str, shown: bytes) -> Result | None:
-    """Return the result of a room that did not end well, or ``None``; ``shown`` of its stderr is passed on."""
+def failure(run: RoomRun, who: str, shown: bytes, *, in_a_word: bool = False) -> Result | None:
+    """Return the result of a room that did not end well, or ``None``; ``shown`` of its stderr is passed on.
+
+    With ``in_a_word`` nothing is said about how much it used of what it had too much of.
+    """
     if run.end is not End.EXIT:
-        return _stopped(run, who, shown)
+        return _stopped(run, who, shown, in_a_word=in_a_word)
     if run.status == 0:
         return None
     sentence = f"{who} exited with status {run.status}"
     return Result(outcome=_exit(run), score=None, feedback=_feedback(shown, sentence), seconds=run.seconds)
 
 
-def _stopped(run: RoomRun, who: str, shown: bytes) -> Result:
-    sentence = f"{who} was stopped: {run.detail}"
+def _stopped(run: RoomRun, who: str, shown: bytes, *, in_a_word: bool) -> Result:
+    too_much = _IN_A_WORD.get(run.end) if in_a_word else None
+    sentence = f"{who} was stopped: {run.detail if too_much is None else f'too much {too_much}'}"
     return Result(outcome=_OUTCOMES[run.end], score=None, feedback=_feedback(shown, sentence), seconds=run.seconds)
 
 

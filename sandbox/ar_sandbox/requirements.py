@@ -12,9 +12,23 @@ from dataclasses import dataclass
 MAX_BYTES = 1024**2
 MAX_REQUIREMENTS = 500
 MAX_HASHES = 500
+MAX_LINE = 65_536
+"""Characters of one requirement with its hashes, continuations joined. What follows is looked at only within bounds:
+reading takes a time in proportion to the file, whatever is in it."""
+MAX_HEAD = MAX_MARKER = 1_000
+MAX_BRACKETS = 10
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 _EXTRAS = re.compile(r"\[[A-Za-z0-9._,\s-]*\]")
-_VERSION = re.compile(r"==\s*([A-Za-z0-9](?:[A-Za-z0-9.!+_-]{0,98}[A-Za-z0-9])?)")
+_VERSION = re.compile(r"==\s*(\S{1,100})")
+# As PEP 440 has it, the usual other spellings included.
+_PROPER_VERSION = re.compile(
+    r"v?(?:[0-9]+!)?[0-9]+(?:\.[0-9]+)*"
+    r"(?:[-_.]?(?:alpha|beta|preview|pre|rc|a|b|c)[-_.]?[0-9]*)?"
+    r"(?:-[0-9]+|[-_.]?(?:post|rev|r)[-_.]?[0-9]*)?"
+    r"(?:[-_.]?dev[-_.]?[0-9]*)?"
+    r"(?:\+[a-z0-9]+(?:[-_.][a-z0-9]+)*)?",
+    re.ASCII | re.IGNORECASE,
+)
 _HASH = re.compile(r"--hash[=\s]\s*(\S+)")
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 _COMMENT = re.compile(r"(?:^|\s)#.*$")
@@ -117,10 +131,16 @@ def _logical_lines(text: str) -> list[tuple[int, str]]:
 
 
 def _requirement(number: int, line: str) -> Requirement:
-    _refuse_other_forms(number, line)
+    if len(line) > MAX_LINE:
+        raise _wrong(number, f"longer than {MAX_LINE:,} characters")
     body, _, rest = line.partition("--hash")
     requirement, _, marker = body.partition(";")
-    requirement = requirement.strip()
+    requirement, marker = requirement.strip(), marker.strip()
+    if len(requirement) > MAX_HEAD:
+        raise _wrong(number, f"longer than {MAX_HEAD:,} characters before its condition and hashes; {_HOW}")
+    if len(marker) > MAX_MARKER:
+        raise _wrong(number, f"its condition is longer than {MAX_MARKER:,} characters")
+    _refuse_other_forms(number, line, requirement)
     name = _NAME.match(requirement)
     if name is None:
         raise _wrong(number, f"{_shown(requirement)} is not the name of a package; {_HOW}")
@@ -129,7 +149,7 @@ def _requirement(number: int, line: str) -> Requirement:
     if extras is not None:
         after = after[extras.end() :].strip()
     version = _VERSION.fullmatch(after)
-    if version is None:
+    if version is None or _PROPER_VERSION.fullmatch(version.group(1)) is None:
         raise _wrong(number, f"{name.group()} has no exact version (found {_shown(after)}); {_HOW}")
     return Requirement(
         name=re.sub(r"[-_.]+", "-", name.group()).lower(),
@@ -139,16 +159,16 @@ def _requirement(number: int, line: str) -> Requirement:
     )
 
 
-def _refuse_other_forms(number: int, line: str) -> None:
+def _refuse_other_forms(number: int, line: str, requirement: str) -> None:
     """Say what is wrong about the forms that pip knows and a problem may not use."""
     if line.startswith("-"):
         option = re.split(r"[\s=]", line, maxsplit=1)[0]
         raise _wrong(number, f"the option {_shown(option)} is not allowed: packages come from each owner's index")
-    if "://" in line or re.match(r"\S+\s*(?:\[[^]]*\])?\s*@", line):
+    if "://" in line or re.match(r"\S+\s*(?:\[[^]]*\])?\s*@", requirement):
         raise _wrong(number, f"an address is not allowed, only packages of the package index; {_HOW}")
     if "$" in line:
         raise _wrong(number, f"a variable is not allowed; {_HOW}")
-    if re.match(r"(?:\.{0,2}/|\S+\.(?:whl|zip|tar\.\w+)(?:\s|$))", line):
+    if re.match(r"(?:\.{0,2}/|\S+\.(?:whl|zip|tar\.\w+)(?:\s|$))", requirement):
         raise _wrong(number, f"a file is not allowed, only packages of the package index; {_HOW}")
 
 
@@ -172,12 +192,15 @@ def _hashes(number: int, name: str, text: str) -> tuple[str, ...]:
 def _marker(number: int, text: str) -> str:
     """Return a marker (PEP 508) with single spaces; only that its words and their order make sense is looked at."""
     words: list[tuple[str, str]] = []
-    rest = text.strip()
+    rest, depth = text, 0
     while rest:
         match = _MARKER_TOKEN.match(rest)
         if match is None or match.lastgroup is None:
             raise _wrong(number, f"{_shown(text)} is not a condition like `python_version < '3.12'`")
         words.append((match.lastgroup, " ".join(match.group().split())))
+        depth += {"open": 1, "close": -1}.get(match.lastgroup, 0)
+        if depth > MAX_BRACKETS:
+            raise _wrong(number, f"its condition has more than {MAX_BRACKETS} brackets within each other")
         rest = rest[match.end() :].lstrip()
     shape = "".join({"open": "(", "close": ")", "join": "j", "compare": "c", "value": "v"}[kind] for kind, _ in words)
     reduced = ""

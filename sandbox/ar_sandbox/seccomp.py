@@ -11,11 +11,13 @@ import struct
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24  # low halves, little-endian
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT, _THIRD_ARGUMENT = 0, 4, 16, 24, 32
+"""Where each is; of the arguments the low halves, little-endian."""
 _X32_BIT = 0x40000000
 _CLONE_NEW = 0x7E020000
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET."""
 _AF_UNIX = 1
+_SOL_SOCKET, _SO_SNDBUF, _SO_RCVBUF = 1, 7, 8
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 
 _DENIED_EVERYWHERE = {
@@ -53,8 +55,8 @@ DENIED = {
 """Calls that fail with EPERM, per machine as ``platform.machine`` names it."""
 _CLONE3 = 435
 _BY_ARGUMENT = {
-    "x86_64": {"clone": 56, "socket": 41, "ioctl": 16},
-    "aarch64": {"clone": 220, "socket": 198, "ioctl": 29},
+    "x86_64": {"clone": 56, "socket": 41, "ioctl": 16, "setsockopt": 54},
+    "aarch64": {"clone": 220, "socket": 198, "ioctl": 29, "setsockopt": 208},
 }
 _AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
@@ -99,6 +101,16 @@ def program(machine: str | None = None) -> bytes:
         _step(_EQUAL, _TIOCSTI, if_true=1),
         _step(_EQUAL, _TIOCLINUX, if_false=1),
         eperm,
+        allow,
+        # Nobody counts what waits in a socket, so each keeps the size it begins with. The answer is "done", as it is
+        # for a size over the kernel's maximum, which is not what one gets then either.
+        _step(_EQUAL, calls["setsockopt"], if_false=7),
+        _step(_LOAD, _SECOND_ARGUMENT),
+        _step(_EQUAL, _SOL_SOCKET, if_false=4),
+        _step(_LOAD, _THIRD_ARGUMENT),
+        _step(_EQUAL, _SO_SNDBUF, if_true=1),
+        _step(_EQUAL, _SO_RCVBUF, if_false=1),
+        _refuse(0),
         allow,
     ]
     for number in sorted(DENIED[machine].values()):

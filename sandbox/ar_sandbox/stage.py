@@ -32,17 +32,20 @@ _KEEPER = """
 set -e
 at=$1
 mount -t tmpfs -o mode=0711,nosuid,nodev,size="$2",nr_inodes="$3" stage "$at"
-if [ -n "$4" ]; then
-    mkdir "$at/python"
-    mount --bind "$4" "$at/python"
-    mount -o remount,bind,ro "$at/python"
-fi
-if [ -n "$5" ]; then
-    mkdir "$at/packages"
-    mount --bind "$5" "$at/packages"
-    mount -o remount,bind,ro "$at/packages"
-fi
-echo "ready $$"
+mkdir "$at/empty"
+show() {
+    mkdir "$at/$1" "$at/$1.from"
+    if mount --bind "$2" "$at/$1.from" && mount -t overlay -o "ro,lowerdir=$at/$1.from:$at/empty" stage "$at/$1"; then
+        how=layer
+    else
+        how=bound
+        mount --bind "$2" "$at/$1" && mount -o remount,bind,ro "$at/$1" || how=not
+    fi 2>/dev/null
+}
+python=not packages=not how=not
+if [ -n "$4" ]; then show python "$4"; python=$how; fi
+if [ -n "$5" ]; then show packages "$5"; packages=$how; fi
+echo "ready $$ $python $packages"
 set +e
 while read -r verb name size inodes; do
     case "$verb" in
@@ -65,7 +68,9 @@ class Stage:
 
     ``root`` is a descriptor of its top folder, ``path`` the same folder as bubblewrap names it, ``python`` the
     interpreter's prefix there, ``packages`` the folder of packages (or empty), and ``enter`` the words that put a
-    command on the stage (as root: also as nobody).
+    command on the stage (as root: also as nobody). ``neutral`` tells that a room cannot learn where those two are
+    on this machine: every process can read from which folder of a file system each of its mounts was taken. So they
+    are not bound but the lower layer of a file system of their own, where the kernel lets us make one.
     """
 
     def __init__(
@@ -73,9 +78,8 @@ class Stage:
     ) -> None:
         self._as_root = os.geteuid() == 0
         self.path = _mount_point(interpreter.prefix, packages)
-        prefix = str(interpreter.prefix) if interpreter.prefix and self._as_root else ""
-        bound = str(packages) if packages and self._as_root else ""
-        script = [tools.sh, "-c", _KEEPER, "sh", self.path, str(size), str(inodes), prefix, bound]
+        folders = [str(interpreter.prefix or ""), str(packages or "")]
+        script = [tools.sh, "-c", _KEEPER, "sh", self.path, str(size), str(inodes), *folders]
         self.root = -1
         self._talking = False
         self._keeper: subprocess.Popen[bytes] | None = None
@@ -91,13 +95,18 @@ class Stage:
             answer = self._answer()
             if not answer.startswith("ready "):
                 raise PoolError("AR-S501", f"the stage could not be made: {answer}")
-            self._pid = int(answer.split()[1])
+            _, pid, *shown = answer.split()
+            self._pid = int(pid)
             self.root = os.open(f"/proc/{self._pid}/root{self.path}", os.O_PATH | os.O_DIRECTORY)
         except BaseException:
             self.close()
             raise
-        self.python = f"{self.path}/python" if prefix else str(interpreter.prefix or "")
-        self.packages = f"{self.path}/packages" if bound else str(packages or "")
+        # What an ordinary user's keeper could not put on the stage that user's rooms reach where it is.
+        self.python, self.packages = (
+            folder if how == "not" else f"{self.path}/{name}"
+            for name, folder, how in zip(("python", "packages"), folders, shown, strict=True)
+        )
+        self.neutral = all(how == "layer" for folder, how in zip(folders, shown, strict=True) if folder)
         self.enter = self._enter(tools)
 
     def _enter(self, tools: Tools) -> list[str]:

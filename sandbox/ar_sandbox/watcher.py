@@ -4,9 +4,11 @@ Not here: killing it (``supervisor``). Kernel limits per process stop one proces
 """
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from ar_core.quantities import format_size
 from ar_sandbox.policy import Limits
@@ -16,6 +18,9 @@ _CHUNK = 65536
 _RESIDENT = (b"VmRSS:", b"VmPTE:", b"VmSwap:")
 """What a process has in memory, the tables that say where, and what of it the system has moved to its disk."""
 _SHARED_OUT = (b"Pss:", b"SwapPss:")
+_FEW_SOCKETS = 64
+_SEND_BUFFER, _SEND_BUFFER_HERE = 212992, Path("/proc/sys/net/core/wmem_default")
+"""Bytes that may wait in one socket, and one message more; the system call filter lets nobody ask for more."""
 _SCRATCH = ("tmp", "dev/shm")
 """Every room's own file systems, in memory; only the number of bytes in them is limited by the kernel."""
 
@@ -47,6 +52,7 @@ class MemoryWatcher:
         self._listed = True
         self._scratch: list[int] = []
         self._kept: list[tuple[int, int]] = []
+        self._sockets, self._a_socket = -1, 2 * _send_buffer()
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
         # The room may be dead already; then there is nothing to watch.
         with contextlib.suppress(OSError):
@@ -61,13 +67,14 @@ class MemoryWatcher:
             for folder in writable:
                 fd = os.open(f"/proc/{init}/root/{folder.lstrip('/')}", os.O_PATH | flags)
                 self._kept.append((fd, _used(os.fstatvfs(fd))))
+            self._sockets = os.open(f"/proc/{init}/net/sockstat", os.O_RDONLY | os.O_CLOEXEC)
 
     def broken(self, now: float) -> Broken | None:
         """Return the limit that the room breaks at ``now`` (seconds, monotonic), or ``None``."""
         if self._proc < 0 or now < self._next:
             return None
         self._next = now + _INTERVAL
-        files = sum(max(0, _used(os.fstatvfs(fd)) - before) for fd, before in self._kept)
+        files = self._waiting() + sum(max(0, _used(os.fstatvfs(fd)) - before) for fd, before in self._kept)
         for fd in self._scratch:
             use = os.fstatvfs(fd)
             files += _used(use)
@@ -80,6 +87,13 @@ class MemoryWatcher:
         if used <= limit:
             return None
         return Broken(memory=True, detail=f"{format_size(used)} of memory, over {format_size(limit)}")
+
+    def _waiting(self) -> int:
+        """Return how much may wait in the room's sockets, of which a few are free: only their number is known."""
+        if self._sockets < 0:
+            return 0
+        number = os.pread(self._sockets, _CHUNK, 0).split(maxsplit=3)[2]
+        return max(0, int(number) - _FEW_SOCKETS) * self._a_socket
 
     def _sum(self, measure: Callable[[int, str], int]) -> int:
         total = 0
@@ -100,10 +114,19 @@ class MemoryWatcher:
 
     def close(self) -> None:
         """Let go of the room's file systems."""
-        for fd in (self._proc, *self._scratch, *(fd for fd, _ in self._kept)):
+        for fd in (self._proc, self._sockets, *self._scratch, *(fd for fd, _ in self._kept)):
             if fd >= 0:
                 os.close(fd)
-        self._proc, self._scratch, self._kept = -1, [], []
+        self._proc = self._sockets = -1
+        self._scratch, self._kept = [], []
+
+
+@functools.cache
+def _send_buffer() -> int:
+    try:
+        return int(_SEND_BUFFER_HERE.read_text())
+    except (OSError, ValueError):
+        return _SEND_BUFFER
 
 
 def _used(system: os.statvfs_result) -> int:

@@ -2,11 +2,14 @@
 
 Not here: which wheels (``requirements``) and where they come from (``environment_build``). A wheel is a zip file
 (the binary distribution format of packaging.python.org) that somebody else made. Left out is what only an installer
-would need, and what Python would run by itself when it starts: commands, data outside the packages, ``.pth`` files.
+would need, and what Python would run by itself when it starts: commands, data outside the packages, ``.pth`` files,
+``sitecustomize`` and ``usercustomize``.
 """
 
+import errno
 import os
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -15,16 +18,27 @@ from pathlib import Path
 from typing import BinaryIO
 
 MAX_BYTES = 3 * 1024**3
-"""All files of an environment together, unpacked."""
+"""All files of an environment together, unpacked, with what each takes up by being there."""
 MAX_FILES = 65_536
-_MAX_DEPTH, _MAX_NAME = 32, 240
+"""Folders count."""
+PLACE_BYTES = 4096
+"""What a file or folder takes up on a disk beside its bytes, about."""
+_MAX_DEPTH, _MAX_PART, _MAX_NAME = 32, 240, 1024
 _MAX_DIRECTORY_BYTES = 32 * 1024**2
-_END, _END_BYTES, _END64 = b"PK\x05\x06", 22, b"PK\x06\x07"
+_END, _END_BYTES, _END64, _END64_BYTES = b"PK\x05\x06", 22, b"PK\x06\x07", 20
+_MAX_COMMENT = 65_536
 _MANY = 0xFFFF
 """Stands for a number of entries that is written elsewhere."""
 _CHUNK = 1024**2
 _LIBRARIES = frozenset({"purelib", "platlib"})
 _STARTED_BY_PYTHON = (".pth", ".start")
+_IMPORTED_BY_PYTHON = frozenset({"sitecustomize", "usercustomize"})
+"""Whatever they are: a source, a package, or something compiled."""
+_DAMAGED = (
+    zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, zlib.error, struct.error,
+    ValueError, OverflowError,  # a place in the file that is no place in any file
+)  # fmt: skip
+_DAMAGED_ERRNO = frozenset({errno.EINVAL, errno.ENAMETOOLONG})
 
 
 class WheelError(Exception):
@@ -39,10 +53,11 @@ class Budget:
     bytes: int = MAX_BYTES
 
     def take_file(self) -> None:
-        """Count one file."""
+        """Count one file or folder."""
         self.files -= 1
         if self.files < 0:
-            raise WheelError(f"together with the others it has more than {MAX_FILES} files")
+            raise WheelError(f"together with the others it has more than {MAX_FILES} files and folders")
+        self.take(PLACE_BYTES)
 
     def take(self, count: int) -> None:
         """Count some bytes."""
@@ -63,11 +78,18 @@ def unpack(
         with wheel.open("rb") as file:
             _check_directory(file)
             with zipfile.ZipFile(file) as archive:
-                for entry in archive.infolist():
+                entries = archive.infolist()
+                if len(entries) > MAX_FILES:
+                    raise WheelError("its table of contents is too large")
+                for entry in entries:
                     going_on()
                     _unpack_entry(archive, entry, target, budget, going_on, place)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, UnicodeError, zlib.error) as error:
+    except _DAMAGED as error:
         raise WheelError(f"it is a damaged archive ({type(error).__name__})") from None
+    except OSError as error:
+        if error.errno not in _DAMAGED_ERRNO:
+            raise
+        raise WheelError(f"it is a damaged archive ({error.strerror})") from None
 
 
 def installed(name: str) -> str | None:
@@ -79,20 +101,24 @@ def installed(name: str) -> str | None:
         parts = parts[2:]
     if "__pycache__" in parts or (len(parts) == 1 and parts[0].lower().endswith(_STARTED_BY_PYTHON)):
         return None
+    if parts[0].partition(".")[0].lower() in _IMPORTED_BY_PYTHON:
+        return None
     return "/".join(parts)
 
 
 def _check_directory(file: BinaryIO) -> None:
     """Refuse an archive whose table of contents is too large to be read at all."""
     size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - _END_BYTES - 65_535))
+    # As far back as the reader below looks for the end, and the pointer to a larger table that may stand before it.
+    file.seek(max(0, size - _END_BYTES - _MAX_COMMENT - _END64_BYTES))
     tail = file.read()
     end = tail.rfind(_END)
     if end < 0 or len(tail) - end < _END_BYTES:
         raise WheelError("it is not a wheel")
     entries = int.from_bytes(tail[end + 10 : end + 12], "little")
     directory = int.from_bytes(tail[end + 12 : end + 16], "little")
-    if entries == _MANY or directory > _MAX_DIRECTORY_BYTES or tail[max(0, end - 20) : end].startswith(_END64):
+    larger = tail[max(0, end - _END64_BYTES) : end].startswith(_END64)
+    if larger or entries == _MANY or directory > _MAX_DIRECTORY_BYTES:
         raise WheelError("its table of contents is too large")
     file.seek(0)
 
@@ -112,7 +138,7 @@ def _unpack_entry(
     mode = 0o555 if entry.external_attr >> 16 & 0o111 else 0o444
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _make_folders(path.parent, target, budget)
         handle = os.open(path, flags, mode)
     except FileExistsError:
         if path.is_file() and path.parent.is_dir():
@@ -128,6 +154,17 @@ def _unpack_entry(
             out.write(chunk)
 
 
+def _make_folders(folder: Path, target: Path, budget: Budget) -> None:
+    """Make the folders below ``target`` that are not there yet, each counted."""
+    missing: list[Path] = []
+    while folder != target and not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for path in reversed(missing):
+        budget.take_file()
+        path.mkdir(mode=0o755)
+
+
 def _check_entry(entry: zipfile.ZipInfo) -> None:
     """Refuse what is not a plain file or folder below the folder it is unpacked in."""
     name = entry.orig_filename
@@ -135,7 +172,8 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
     strange = "\\" in name or not name.isprintable() or name != entry.filename
     if strange or any(part in {"", ".", ".."} for part in parts):
         raise WheelError(f"it has a file that would be written elsewhere, {_shown(name)}")
-    if len(parts) > _MAX_DEPTH or any(len(part.encode()) > _MAX_NAME for part in parts):
+    too_long = len(name.encode()) > _MAX_NAME or any(len(part.encode()) > _MAX_PART for part in parts)
+    if too_long or len(parts) > _MAX_DEPTH:
         raise WheelError(f"the name {_shown(name)} is too long")
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,16 @@ import grpc
 import pytest
 import redis
 from google.protobuf.message_factory import GetMessageClass
+from tests.attacks.court import Court
 
 from ar_client.address import parse_address
 from ar_client.channel import open_channel
+from ar_coordinator.data_directory import DataDirectory
+from ar_coordinator.embedded_redis import EmbeddedRedis
+from ar_coordinator.referee_process import RefereeDesk
+from ar_coordinator.store import open_store
 from ar_core.lifecycle import SETTLED, ExperimentState, ProblemState
-from ar_core.records import Experiment, ProblemCard
+from ar_core.records import Experiment, Identity, ProblemCard, Role
 from ar_core.signing import KEY_BYTES, SESSION_DOMAIN, PrivateKey, sign
 from ar_core.tokens import parse_token
 from ar_core.wire import experiment_from_wire, problem_from_wire
@@ -278,3 +284,39 @@ def record_attack(request: pytest.FixtureRequest) -> Callable[..., None]:
         request.node.user_properties.append(("attack", fields))
 
     return record
+
+
+@pytest.fixture(scope="module")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
+    """Run one Redis for the courts of a module."""
+    server = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def court(redis_server: EmbeddedRedis, tmp_path: Path) -> Iterator[Court]:
+    """Give a referee's desk of its own, with a store that is empty."""
+    directory = DataDirectory(tmp_path / "data")
+    directory.initialise("Test Pool")
+    store = open_store(redis_server.url, directory.blobs)
+    store.connection.text.flushall()
+    publisher = Identity(
+        id="i-1",
+        role=Role.PUBLISHER,
+        contributor="ada",
+        machine="m-1",
+        joined=datetime.now(UTC),
+        public_key=bytes(32),
+    )
+    yield Court(store, directory, RefereeDesk(store, directory, "Test Pool", 2), publisher)
+    store.connection.close()
+
+
+@pytest.fixture
+def noisy(folder: Callable[..., dict[str, bytes]]) -> dict[str, bytes]:
+    """Make the small problem as one with noise."""
+    files = folder("noisy")
+    files["problem.toml"] = files["problem.toml"].replace(b'noise = "none"', b'noise = "seed"\nmax_pairs = 40')
+    return files

@@ -172,6 +172,15 @@ def test_a_guard(mine: float | None, theirs: float | None, direction: str, *, br
         assert "size" in sentence
 
 
+def test_a_guard_is_not_dodged_by_printing_its_metric_in_the_good_runs_only() -> None:
+    limit = Guard(metric="size", max_regression=0.2, direction=Direction.MINIMIZE)
+    good = [
+        PairResult(index=n, candidate=side(1.0, **({"size": 1.0} if n == 3 else {})), incumbent=side(0.5, size=1.0))
+        for n in range(5)
+    ]
+    assert "every run" in (failed_guard(problem(guards=(limit,)), good) or "")
+
+
 def published(score: float, baseline: float) -> Published:
     return Published(score=score, baseline=baseline, gain=score - baseline, n=2, interval=None, sd=0.0)
 

@@ -1,6 +1,8 @@
 """What a process that starts finds of the one before, which may have been killed between any two steps."""
 
+import secrets
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -8,8 +10,23 @@ import pytest
 from ar_coordinator.data_directory import DataDirectory
 from ar_coordinator.doorbell import Doorbell
 from ar_coordinator.embedded_redis import EmbeddedRedis
+from ar_coordinator.evidence import Evidence, Publication, Score
+from ar_coordinator.git_objects import PoolIdentity
+from ar_coordinator.histories import Histories
 from ar_coordinator.referee_process import RefereeDesk
 from ar_coordinator.store import Store, open_store
+from ar_core.candidate import content_hash
+from ar_core.lifecycle import ExperimentState, ProblemState
+from ar_core.records import Experiment, ProblemCard, PublishedScore
+from ar_core.signing import KEY_BYTES, PrivateKey
+
+WHEN = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+P = "packing"
+VERIFIED = {"verified": 4.5, "incumbent": 6.0, "gain": 1.5, "gain_low": 1.0, "gain_high": 2.0, "pairs": 28,
+            "evidence": 321.5, "exact": False, "verifier": "local-0", "verifier_grade": "B"}  # fmt: skip
+PUBLISHED = PublishedScore(
+    score=4.75, incumbent=5.75, gain=1.0, pairs=7, low=4.5, high=5.0, verifier="local-0, local-1"
+)
 
 
 @pytest.fixture
@@ -54,3 +71,53 @@ def test_bells_are_rung_for_what_nobody_runs(store: Store) -> None:
     # A verifier that starts again takes its own back first.
     store.batches.free("local-0")
     assert sorted(store.batches.unclaimed()) == ["ready", "running"]
+
+
+@pytest.mark.parametrize("noted", [True, False], ids=["noted", "lost"])
+def test_an_accept_found_in_git_keeps_its_three_numbers_apart(
+    store: Store, directory: DataDirectory, noted: bool
+) -> None:
+    """Killed after the commit and before Redis followed. The commit has what is published, and nothing else."""
+    histories = Histories(
+        store, directory, PoolIdentity(name="A", key=PrivateKey(raw=secrets.token_bytes(KEY_BYTES)))
+    )
+    card = ProblemCard(
+        name=P, title=P, summary="", revision=1, state=ProblemState.REGISTERING, kind="data", metric="m",
+        direction="minimize", mutable_path="a.json", published=WHEN,
+    )  # fmt: skip
+    store.problems.reserve(card, publisher_id="i-1", now=1, take_over=False, extra={})
+    first = Publication(problem=P, revision=1, score=Score(value=6.0), locked_digest="5e1f" * 16)
+    head = histories.repository(P).create({"a.json": b"[1]\n"}, first.to_message(), "ada", WHEN)
+    store.problems.end_registration(P, ProblemState.OPEN, head=head, best=6.0, baseline=6.0)
+    x = Experiment(
+        id="x-0000000000000001", problem=P, revision=1, state=ExperimentState.QUEUED, contributor="eve", claimed=3.0,
+        blob=store.blobs.put(b"[2]\n"), created=WHEN, updated=WHEN,
+    )  # fmt: skip
+    store.experiments.add(x, content_hash=content_hash(b"[2]\n"), once="ar:once:a", quota="ar:quota:a", limit=0)
+    store.experiments.start(x.id, 0)
+    if noted:
+        store.experiments.note(x.id, **VERIFIED)
+    evidence = Evidence(
+        experiment=x.id, problem=P, revision=1, contributor="eve", worker="", agent="hand",
+        score=Score(value=4.75, n=7, interval=(4.5, 5.0)), baseline=5.75, claimed=3.0, gain=1.0, pairs=28,
+        evidence=321.5, verifier="local-0, local-1", locked_digest="5e1f" * 16,
+    )  # fmt: skip
+    message = evidence.to_message("shorter")
+    commit = histories.repository(P).commit_accept(head, "a.json", b"[2]\n", message, "eve", WHEN)
+    histories.reconcile(P)
+    found = store.experiments.get(x.id)
+    assert found is not None
+    assert (found.state, found.commit, found.claimed, found.published) == (
+        ExperimentState.ACCEPTED, commit, 3.0, PUBLISHED,
+    )  # fmt: skip
+    if noted:
+        assert {name: getattr(found, name) for name in VERIFIED} == VERIFIED
+    else:
+        assert (found.verified, found.incumbent, found.gain, found.pairs) == (4.75, 5.75, 1.0, 28)
+    (row,) = store.problems.leaderboard(P)
+    assert (row.contributor, row.gain, row.share) == ("eve", 1.0, 1.0)
+    best = store.problems.card(P)
+    assert best is not None
+    assert (best.best, best.best_low, best.best_high, best.best_n, best.best_experiment) == (
+        4.75, 4.5, 5.0, 7, x.id,
+    )  # fmt: skip

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from ar_core.acceptance import interval, strict_level
+from ar_core.acceptance import deviation, interval, strict_level
 from ar_core.acceptance.student import regularised_beta, t_quantile, t_tail
 
 
@@ -33,6 +33,7 @@ def test_the_interval_is_scipys() -> None:
     assert interval(values) == pytest.approx(expected, rel=1e-9)
     assert interval([1.0]) is None
     assert interval([2.0, 2.0]) == (2.0, 2.0)
+    assert deviation(*expected, 5) == pytest.approx(stats.tstd(values), rel=1e-9)
 
 
 def test_impossible_quantiles_are_refused() -> None:

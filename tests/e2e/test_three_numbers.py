@@ -58,7 +58,8 @@ def test_one_accepted_experiment_everywhere(
     # Three measurements, each with what belongs to it.
     publication = x["publication"]
     assert len({x["claimed"], x["verified"], x["published"]}) == 3, "there is noise: no two of them are the same"
-    assert x["gain"] == pytest.approx(x["verified"] - x["incumbent"])
+    # Scores above the window count as its end, so the gain that decided may be less than the difference.
+    assert 0 < x["gain"] <= x["verified"] - x["incumbent"] + 1e-6
     assert x["interval"][0] < x["gain"] < x["interval"][1]
     assert x["evidence"] >= 200
     assert publication["gain"] == pytest.approx(x["published"] - publication["incumbent"])

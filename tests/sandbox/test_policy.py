@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ar_core.problem import Resources
-from ar_sandbox.policy import ADDRESS_SPACE_SLACK, Caps, environment, limits
+from ar_sandbox.policy import ADDRESS_SPACE_SLACK, LEAST_MEMORY, Caps, environment, limits
 
 SIZES = st.integers(1, 2**50)
 OPTIONAL = st.none() | SIZES
@@ -21,6 +21,7 @@ def test_never_more_than_either(wish, cap):
     for name in ("cpus", "memory", "disk", "processes"):
         assert getattr(got, name) <= getattr(wish, name)
         assert getattr(cap, name) is None or getattr(got, name) <= getattr(cap, name)
+    assert got.disk <= got.memory, "what a room writes lies in memory"
     assert got.address_space == (got.memory + ADDRESS_SPACE_SLACK if wish.limit_address_space else None)
 
 
@@ -28,6 +29,16 @@ def test_no_cap_is_the_wish():
     got = limits(1.5, Resources(cpus=3))
     assert (got.seconds, got.memory, got.processes, got.cpu_seconds) == (1.5, 1024**3, 64, 6)
     assert limits(1.5, Resources(), Caps(seconds=0.5)).seconds == 0.5
+
+
+@given(memory=st.integers(2 * LEAST_MEMORY, 2**50), kept=SIZES)
+def test_rooms_that_are_there_at_once_share_what_the_owner_gives(memory, kept):
+    caps = Caps(memory=memory, cpus=3)
+    halved, beside = caps.halved().memory, caps.beside(kept).memory
+    assert memory - 1 <= 2 * halved <= memory
+    assert beside == max(LEAST_MEMORY, memory - kept)
+    assert caps.halved().cpus == 3
+    assert Caps().halved() == Caps().beside(kept) == Caps()
 
 
 def test_only_known_variables():

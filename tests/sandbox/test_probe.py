@@ -1,5 +1,6 @@
 """The probe: all holds here, each hole would be seen, and a machine that hides /proc gets rooms without one."""
 
+import copy
 import json
 import os
 import subprocess
@@ -13,12 +14,14 @@ from ar_core.errors import Exit, PoolError
 from ar_sandbox import probe
 from ar_sandbox.grade import Grade, demanded, refuse_below
 from ar_sandbox.machine import TRIAL_LIMITS
+from ar_sandbox.memory_cap import Watched, behind_the_kernel
 from ar_sandbox.policy import MIB
 from ar_sandbox.probe import Check, ProbeReport
 from ar_sandbox.supervisor import End
 
 CLOSED = {
     "canaries": [], "environment": {"PATH": "/bin"}, "first_environment": [""], "first_command": "bwrap --args 5",
+    "mounts": "5 4 0:41 / /python ro - overlay stage ro,lowerdir=/mnt/python.from", "send buffer": 0,
     "processes": 2, "tcp": "EPERM", "udp": "EPERM", "abstract": "ECONNREFUSED", "writes": [], "unshare": "EPERM",
     "capabilities": 0, "no_new_privileges": 1, "seccomp": 2, "memfd": "EPERM", "shared memory": "EPERM",
     "descriptors": [0, 1, 2], "user": 65534,
@@ -30,6 +33,7 @@ HOLES = [
     ("environment", {"environment": {"AR_HOME": "/home/x"}}),
     ("environment", {"first_environment": ["KEY=1", ""]}),
     ("command line", {"first_command": "bwrap --ro-bind /home/x/python /python"}),
+    ("mounts", {"mounts": "5 4 254:0 /home/x/python /python ro - ext4 /dev/vda rw"}),
     ("processes", {"processes": 9}),
     ("network", {"tcp": ""}),
     ("network", {"udp": ""}),
@@ -41,6 +45,7 @@ HOLES = [
     ("system calls", {"seccomp": 0}),
     ("system calls", {"memfd": ""}),
     ("system calls", {"shared memory": ""}),
+    ("system calls", {"send buffer": 4096}),
     ("descriptors", {"descriptors": [0, 1, 2, 5]}),
     ("user", {"user": 0}),
 ]
@@ -58,7 +63,7 @@ def test_everything_holds_here(sandbox):
     report = sandbox.probe()
     assert broken(list(report.checks)) == []
     assert [check.name for check in report.checks] == [
-        "files", "environment", "command line", "processes", "network", "writes", "namespaces", "rights",
+        "files", "environment", "command line", "mounts", "processes", "network", "writes", "namespaces", "rights",
         "system calls", "descriptors", "user", "process limit", "memory limit", "disk limit", "nothing left",
     ]  # fmt: skip
     assert all(check.detail and not check.fix for check in report.checks)
@@ -91,6 +96,14 @@ def test_each_hole_is_seen_and_has_a_fix(name, seen):
     assert found[0].detail
 
 
+def test_where_the_kernel_cannot_hide_the_path_of_python_the_probe_says_it():
+    """A machine is no worse for its strangers; its owner should know."""
+    seen = {**CLOSED, "mounts": "5 4 254:0 /home/x/python /python ro - ext4 /dev/vda rw"}
+    found = probe._judge(seen, [], {"PATH": "/bin"}, ["/home/x/python"], neutral=False)
+    assert broken(found) == []
+    assert "strangers can read: /home/x/python" in [check.detail for check in found]
+
+
 def test_what_a_listener_saw_counts_whatever_the_room_says():
     assert [check.name for check in broken(judge(CLOSED, ["TCP"]))] == ["network"]
 
@@ -112,6 +125,36 @@ def test_a_room_without_limits_is_seen(sandbox):
         found = probe._limited(Weak(sandbox.machine), stage)
     assert {check.name for check in broken(found)} == {"process limit", "memory limit", "disk limit"}
     assert all(check.fix and check.detail for check in found)
+
+
+class _Nothing:
+    """A cap that claims to be the kernel's and keeps nothing, though the watcher stands behind it."""
+
+    name = "nothing"
+    by_kernel = True
+
+    def room(self, limits):
+        made = Watched().room(limits)
+        made.watched = behind_the_kernel(limits)
+        return made
+
+
+def test_grade_a_is_for_a_kernel_that_ends_the_room_itself(sandbox):
+    """The watcher that stands behind the kernel is not taken for it: what is tried is too little for that one."""
+    machine = copy.copy(sandbox.machine)
+    machine.memory_cap = _Nothing()
+    with machine.stage({}, room_for=MIB) as stage:
+        stage.write("probe/probe.py", probe._INSIDE.read_bytes())
+        run = probe._run(machine, stage, replace(probe._SMALL, seconds=5), "memory")
+    assert run.end is End.TIMEOUT, run.detail
+
+
+@pytest.mark.parametrize("leader", ["lives", "ended"])
+def test_the_memory_that_is_tried_is_found_in_both_kinds_of_process(in_room, leader):
+    """Each kind alone is within the limit, and both are needed to be over it: neither may go uncounted."""
+    source = probe._INSIDE.read_text().replace("range(4)", f"range({int(leader == 'ended')}, 4, 2)")
+    run = in_room(source, "memory", limits=replace(TRIAL_LIMITS, memory=80 * MIB))
+    assert run.end is End.OUT_OF_MEMORY, run.detail
 
 
 def test_grades_are_in_order():

@@ -351,9 +351,29 @@ def test_what_the_scorer_says_beside_hidden_files_is_withheld(serve):
     result = serve(tells, ASK, hidden={"truth.txt": "x"})
     assert result.outcome is Outcome.CRASH
     assert "canary" not in result.feedback
-    assert "status 1 while it was measured" in result.feedback
+    assert result.feedback.endswith("the candidate ended while it was measured")
     before = serve("import sys; sys.exit('canary')", ASK, hidden={"truth.txt": "x"})
     assert "canary" in before.feedback, "nothing hidden was near by then"
+
+
+@pytest.mark.parametrize(
+    ("action", "outcome", "says"),
+    [
+        ("os._exit(90)", Outcome.CRASH, "the candidate ended while it was measured"),
+        ("os._exit(7)", Outcome.CRASH, "the candidate ended while it was measured"),
+        ("os.write(2, b'MemoryError'); os._exit(1)", Outcome.CRASH, "the candidate ended while it was measured"),
+        ("while True: os.write(1, b'x' * 60000)", Outcome.LIMIT, "stopped: too much output or files"),
+        ("b = [bytearray(1 << 20) for _ in range(4096)]", Outcome.OUT_OF_MEMORY, "stopped: too much memory"),
+    ],
+)
+def test_how_a_candidate_ends_says_nothing_of_the_hidden_files(serve, action, outcome, says):
+    """It may have been sent them: neither its words nor its status nor the amount of what it used is passed on."""
+    source = answering(f"os.write(2, b'canary')\n            {action}")
+    result = serve(source, ASK, hidden={"truth.txt": "x"}, more='address_space = "unlimited"')
+    assert result.outcome is outcome, result.feedback
+    assert result.feedback.splitlines()[-1].endswith(says)
+    for leak in ("canary", "status 90", "status 7", "MiB", "MemoryError"):
+        assert leak not in result.feedback
 
 
 def test_a_broken_scorer_is_the_candidates_crash(serve):

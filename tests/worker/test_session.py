@@ -1,5 +1,6 @@
 """The session as a pure machine: hand-written histories, and invariants over arbitrary ones."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
@@ -67,6 +68,37 @@ def working(rules: Rules | None = None) -> Session:
 
 def experiment(name: str, state: ExperimentState = ExperimentState.ACCEPTED) -> Experiment:
     return Experiment(id=name, problem="packing", revision=1, state=state, created=NOW, updated=NOW)
+
+
+def test_a_wait_that_was_told_while_a_lease_ran_is_told_when_it_is_over() -> None:
+    """Else its owner sees nothing happen and no reason, and `ar-worker status` says that it works."""
+    session = working()
+    assert events(session.handle(on.Told(seconds=3600.0, reasons=("cool_down",)), 290.0)) == []
+    over = session.handle(on.Evaluated(lease=lease(1), trial=trial(1)), 301.0)
+    assert events(over) == ["scored", "released", "waiting"]
+    assert of(do.Announce, over)[-1].fields == {"seconds": 3589.0, "reasons": ["cool_down"]}
+    # The pool may change its mind; then it is asked for more as usual.
+    session.handle(on.Granted(task=task(2)), 400.0)
+    again = session.handle(on.Failed(lease=lease(2), why="no room"), 401.0)
+    assert "waiting" not in events(again)
+
+
+def test_what_the_owner_has_not_agreed_to_goes_back_and_is_not_asked_for_again() -> None:
+    session, _ = online()
+    session.handle(on.Granted(task=task(1, revision=2)), 0.0)
+    declined = on.Declined(lease=lease(1), why="asks for more", declined=(("packing", 2),))
+    actions = session.handle(declined, 1.0)
+    kinds = [type(action) for action in actions]
+    # In this order: a lease that is free again must not be given back to the same machine.
+    assert kinds == [do.Decline, do.GiveBack, do.Announce, do.AskForWork]
+    assert of(do.Decline, actions) == [do.Decline(declined=(("packing", 2),))]
+    assert of(do.Announce, actions)[0].fields["reason"] == "asks for more"
+    # A pool that gives it all the same is not asked again at once.
+    session.handle(on.Granted(task=task(2, revision=2)), 1.0)
+    assert do.AskForWork not in [type(action) for action in session.handle(replace(declined, lease=lease(2)), 1.0)]
+    session.handle(GONE, 2.0)
+    session.handle(on.Tick(), 60.0)
+    assert session.handle(on.Connected(), 60.0) == [do.SayHello(resume=(), declined=(("packing", 2),))]
 
 
 def test_a_machine_greets_then_asks_for_what_its_slots_can_take() -> None:

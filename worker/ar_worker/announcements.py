@@ -3,7 +3,10 @@
 Not here: when they happen (``session``), and the same in sentences (``sentences``).
 """
 
+from collections.abc import Iterable
+
 from ar_core.records import Experiment
+from ar_worker.events import Received
 from ar_worker.task import Task, Trial
 
 
@@ -21,6 +24,14 @@ def scored(task: Task, trial: Trial) -> dict[str, object]:
         "lease": task.lease.id, "problem": task.problem, "content_hash": trial.content_hash, "score": trial.score,
         "parent_score": trial.parent_score, "reason": trial.reason.value if trial.reason else None,
         "note": trial.note, "claim": trial.content is not None, "seconds": round(trial.seconds, 6),
+    }  # fmt: skip
+
+
+def reported(receipt: Received, claims: Iterable[str]) -> dict[str, object]:
+    """Return what is told of a report that the pool has on disk; ``claims`` are the identifiers of its claims."""
+    key = receipt.key
+    return {
+        "lease": key.lease.id, "sequence": key.sequence, "experiments": receipt.experiments, "claims": list(claims),
     }  # fmt: skip
 
 

@@ -24,6 +24,8 @@ class Link:
     asked: int = 0
     """Leases that were asked for and not given yet."""
     wait_until: float = 0.0
+    reasons: tuple[str, ...] = ()
+    """Why the pool has nothing until then, as it said."""
     progress_interval: float = 20.0
     report_interval: float = 5.0
     next_progress: float = 0.0
@@ -39,7 +41,23 @@ class Link:
     def lose(self) -> None:
         """Note that the stream is gone, and with it whatever was asked."""
         self.online = False
-        self.asked, self.wait_until = 0, 0.0
+        self.asked, self.wait_until, self.reasons = 0, 0.0, ()
+
+    def put_back(self, told: on.Told, now: float) -> None:
+        """Note that the pool has nothing for a while."""
+        self.asked, self.wait_until, self.reasons = 0, now + max(0.1, told.seconds), told.reasons
+
+    def given(self) -> None:
+        """Note that the pool gave a lease: whatever it had to wait for is over."""
+        self.asked = max(0, self.asked - 1)
+        if self.reasons:
+            self.wait_until, self.reasons = 0.0, ()
+
+    def waiting(self, now: float) -> dict[str, object] | None:
+        """Return what is told of the wait that the pool asked for, ``None`` where there is none."""
+        if not self.reasons or self.wait_until <= now:
+            return None
+        return {"seconds": round(self.wait_until - now, 3), "reasons": list(self.reasons)}
 
     def put_off(self, now: float, rng: Random, least: float) -> float:
         """Plan the next try: after twice as long as the last, spread by ``rng``, ``least`` seconds at least."""

@@ -178,19 +178,21 @@ class Session:
         self._put(*(do.SendReport(key=key) for key in self._unconfirmed.reports))
 
     def _told(self, event: on.Told, now: float) -> None:
-        self._link.asked = 0
-        self._link.wait_until = now + max(0.1, event.seconds)
-        if self.phase is Phase.RUNNING:
-            if not self._held:
-                self._tell("waiting", seconds=round(event.seconds, 3), reasons=list(event.reasons))
-            if _UPGRADE in event.reasons:
-                self._abandon("upgrade needed", now)
-                self._exit(PoolError("AR-A104", "it asks for a newer ar-worker"))
+        self._link.put_back(event, now)
+        self._say_wait(now)
+        if _UPGRADE in event.reasons and self.phase is Phase.RUNNING:
+            self._abandon("upgrade needed", now)
+            self._exit(PoolError("AR-A104", "it asks for a newer ar-worker"))
+
+    def _say_wait(self, now: float) -> None:
+        """Tell why there is no work: when the pool says so, and when the last lease ends after it said so."""
+        if not self._held and self.phase is Phase.RUNNING and (waiting := self._link.waiting(now)):
+            self._tell("waiting", **waiting)
 
     # --- Leases
 
     def _granted(self, task: Task, now: float) -> None:
-        self._link.asked = max(0, self._link.asked - 1)
+        self._link.given()
         before = self._held.get(task.lease.id)
         if self.phase is not Phase.RUNNING or before is not None or len(self._held) > self._rules.slots:
             if before is None or before.task.lease != task.lease:
@@ -330,6 +332,7 @@ class Session:
         self._tell("released", lease=lease.id, problem=held.task.problem, reason=why)
         if not self._held:
             self._idle_since = now
+            self._say_wait(now)
         self._fill(now)
 
     def _abandon(self, why: str, now: float) -> None:
@@ -379,10 +382,7 @@ class Session:
             if held is not None and held.claim_hash == content_hash:
                 held.claim_id = name
         if event.experiments:
-            self._tell(
-                "reported", lease=event.key.lease.id, sequence=event.key.sequence, experiments=event.experiments,
-                claims=list(claims),
-            )  # fmt: skip
+            self._tell("reported", **announcements.reported(event, claims))
 
     def _verdict(self, experiment: Experiment) -> None:
         lease = self._unconfirmed.judged(experiment)
@@ -476,7 +476,7 @@ class Session:
             self._put(do.SayProgress(leases=self.held))
         if self.phase is not Phase.RUNNING or now < link.wait_until:
             return
-        link.wait_until = 0.0
+        link.wait_until, link.reasons = 0.0, ()
         wanted = self._can_take(now)
         if wanted > link.asked:
             link.asked = wanted

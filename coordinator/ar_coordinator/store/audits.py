@@ -58,6 +58,11 @@ class Audit:
     high: int | None = None
     pairs: int = 0
     """Measured so far in this audit."""
+    broken: bool = False
+    """Whether ``head`` was seen not to repeat: then it goes, and only what it goes back to is measured."""
+    failures: int = 0
+    not_before: int = 0
+    """When it is gone on with at the earliest (ms), after a failure of ours."""
 
 
 class Audits:
@@ -76,12 +81,14 @@ class Audits:
         fields = self._redis.hgetall(keys.audit(problem))
         return from_fields(Audit, fields) if fields else None
 
-    def put(self, audit: Audit) -> None:
-        """Write down how far an audit is."""
+    def put(self, audit: Audit, **problem: object) -> None:
+        """Write down how far an audit is, and in the same step fields of its problem."""
         pipeline = self._redis.pipeline(transaction=True)
         pipeline.delete(keys.audit(audit.problem))
         pipeline.hset(keys.audit(audit.problem), mapping=to_fields(audit))
         pipeline.sadd(keys.AUDITS, audit.problem)
+        for name, value in problem.items():
+            pipeline.hset(keys.problem(audit.problem), name, to_text(value))
         pipeline.execute()
 
     def end(self, problem: str) -> None:

@@ -25,6 +25,8 @@ local key = 'ar:batch:' .. ARGV[1]
 if redis.call('EXISTS', key) == 1 then return 0 end
 redis.call('HSET', key, 'spec', ARGV[2], 'state', 'ready', 'fencing', 0, 'seconds', ARGV[4], 'needs', ARGV[5],
   'avoid', ARGV[6], 'avoid_until', ARGV[7])
+-- Longer than any verification: what a kill at the wrong moment left behind goes by itself.
+redis.call('EXPIRE', key, 7 * 86400)
 redis.call('ZADD', 'ar:batches', ARGV[3], ARGV[1])
 return 1
 """
@@ -79,7 +81,10 @@ return freed
 _DUE = """
 -- 1 now 2 when to ring again
 local due = redis.call('ZRANGEBYSCORE', 'ar:batches', '-inf', ARGV[1])
-for _, id in ipairs(due) do redis.call('ZADD', 'ar:batches', ARGV[2], id) end
+for _, id in ipairs(due) do
+  if redis.call('EXISTS', 'ar:batch:' .. id) == 1 then redis.call('ZADD', 'ar:batches', ARGV[2], id)
+  else redis.call('ZREM', 'ar:batches', id) end
+end
 return due
 """
 

@@ -32,13 +32,21 @@ class Line(asyncio.Protocol):
         self._out: list[bytes] = []
 
     def send(self, parts: Iterable[str | bytes | int], answered: Answered) -> None:
-        """Send one command with the others of this turn; ``answered`` is told what comes of it."""
+        """Send one command with the others of this turn; ``answered`` is told what comes of it.
+
+        Raises ``UnicodeEncodeError`` for what is no text, and nothing was sent.
+        """
+        # First, since who waits for a reply that nothing was sent for would get that of the next command.
+        data = command(parts)
+        if not self.is_open:
+            answered(RedisConnectionError("the connection to Redis has ended"))
+            return
         self._under_way.append(answered)
         if not self._out:
             # In the next turn but one: what is said first in a task that begins now belongs to this turn as well.
             loop = asyncio.get_running_loop()
             loop.call_soon(loop.call_soon, self._flush)
-        self._out.append(command(parts))
+        self._out.append(data)
 
     async def ask(self, *parts: str | bytes | int) -> Any:
         """Return the reply to one command; raises what Redis raises."""

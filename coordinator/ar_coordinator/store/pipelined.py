@@ -11,7 +11,7 @@ from functools import cache, partial
 from typing import Any, Generic, TypeVar, cast
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
 from ar_coordinator.store.connection import Client
 from ar_coordinator.store.line import Line, connect, settle
@@ -83,28 +83,37 @@ class Pipelined:
 
     async def _connect(self) -> None:
         """Connect, and send what waits; it fails where there is no server for a while."""
+        failure: Exception = RedisConnectionError("the connection to Redis was given up")
+        line = None
         try:
-            self._line = await connect(self._pool, _PATIENCE_SECONDS)
-        except (OSError, RedisError) as error:
-            failure = error if isinstance(error, RedisError) else RedisConnectionError(str(error))
-            for _, future in self._waiting:
-                settle(future, failure)
-        else:
-            self._known.clear()
-            for call, future in self._waiting:
-                self._send(self._line, call, future)
+            line = await connect(self._pool, _PATIENCE_SECONDS)
+        except Exception as error:
+            failure = RedisConnectionError(str(error)) if isinstance(error, OSError) else error
         finally:
-            self._waiting = []
-            self._connecting = None
+            # However it ended, nobody goes on waiting for it.
+            waiting, self._waiting, self._connecting = self._waiting, [], None
+            if line is None:
+                for _, future in waiting:
+                    settle(future, failure)
+        if line is not None:
+            self._line = line
+            self._known.clear()
+            for call, future in waiting:
+                self._send(line, call, future)
 
     def _send(self, line: Line, call: Call[Any], future: "asyncio.Future[Any]") -> None:
         script = call.script
         if script in self._known:
             start: tuple[str, str, int] = ("EVALSHA", _digest(script), 0)
         else:
-            self._known.add(script)
             start = ("EVAL", script, 0)
-        line.send((*start, *call.arguments), partial(self._answered, line, call, future))
+        try:
+            line.send((*start, *call.arguments), partial(self._answered, line, call, future))
+        except Exception as error:
+            # What cannot be sent fails alone.
+            settle(future, error)
+        else:
+            self._known.add(script)
 
     def _answered(self, line: Line, call: Call[Any], future: "asyncio.Future[Any]", reply: Any) -> None:
         if isinstance(reply, NoScriptError) and line.is_open:

@@ -11,7 +11,7 @@ from ar_core.acceptance.false_discovery import strict_level
 from ar_core.acceptance.pairs import Pair
 from ar_core.acceptance.plan import next_batch, publication_pairs
 from ar_core.acceptance.simplicity import as_good_within_noise, exactly_as_good
-from ar_core.acceptance.student import interval
+from ar_core.acceptance.student import deviation, interval
 from ar_core.acceptance.timing import (
     WARM_UP_PAIRS,
     SignProcess,
@@ -36,6 +36,7 @@ __all__ = [
     "decide_exact",
     "decide_timing",
     "derive_window",
+    "deviation",
     "exactly_as_good",
     "interval",
     "median_interval",

@@ -27,6 +27,11 @@ def mean_interval(mean: float, sd: float, n: int, confidence: float = 0.95) -> t
     return mean - half, mean + half
 
 
+def deviation(low: float, high: float, n: int, confidence: float = 0.95) -> float:
+    """Return the standard deviation of the ``n`` ≥ 2 values of which ``interval`` gave ``low`` and ``high``."""
+    return (high - low) / 2 * math.sqrt(n) / t_quantile(0.5 + confidence / 2, n - 1)
+
+
 @lru_cache(maxsize=1024)
 def t_quantile(p: float, df: float) -> float:
     """Return the ``p`` quantile of Student's t with ``df`` degrees of freedom; 0 < p < 1, df > 0."""
