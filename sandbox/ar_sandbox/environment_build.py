@@ -109,8 +109,8 @@ GoingOn = Callable[[], None]
 
 
 def machine_words() -> tuple[str, ...]:
-    """Return what decides, beside the requirements, which files an environment has."""
-    return ("1", sys.implementation.cache_tag or "", sys.abiflags, sysconfig.get_platform(), *platform.libc_ver())
+    """Return what decides, beside the requirements, which files an environment has; first our own rules for that."""
+    return ("2", sys.implementation.cache_tag or "", sys.abiflags, sysconfig.get_platform(), *platform.libc_ver())
 
 
 def build(

@@ -25,6 +25,7 @@ _MIB = 1024**2
 _BYTES = 200 * _MIB
 _PLACES = ("/", "/usr", "/etc", "/dev", "/proc", "/run", "/var/tmp", "/python", "/problem")  # noqa: S108
 _EXIT_OF_A_THREAD = {"x86_64": 60, "aarch64": 93}
+_FOR_A_THREAD_TO_END = 0.2
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -141,6 +142,7 @@ def memory() -> None:
 
 
 def _hold() -> None:
+    time.sleep(_FOR_A_THREAD_TO_END)
     block = bytearray(48 * _MIB)
     time.sleep(60)
     del block

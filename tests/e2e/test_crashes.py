@@ -149,7 +149,7 @@ def check_agreement(running: Any, tmp_path: Path, problem: str, ids: list[str]) 
     assert card.experiments == len(experiments)
     (row,) = running.alice.pool("leaderboard", problem, "--json").document["rows"]
     assert row["accepted"] == len(accepted)
-    assert row["gain"] == pytest.approx(sum(x["gain"] for x in accepted))
+    assert row["gain"] == pytest.approx(sum(x["publication"]["gain"] for x in accepted))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from ar_coordinator.data_directory import DataDirectory
 from ar_coordinator.embedded_redis import EmbeddedRedis
 from ar_coordinator.store import Store, keys, open_store
 from ar_coordinator.store.connection import now_ms
-from ar_coordinator.store.lease_scripts import NOISY_FAILURES
+from ar_coordinator.store.lease_scripts import FIRST_SLOTS, NOISY_FAILURES, RECORDED_AN_HOUR
 from ar_core.candidate import content_hash, sha256
 from ar_core.lifecycle import LeaseState
 from ar_core.signing import REPORT_DOMAIN, sign
@@ -531,6 +531,30 @@ def test_a_verdict_while_the_machine_was_away(
     assert back.hear("improved").score == 14.0
 
 
+def test_a_verdict_that_was_lost_with_the_line(
+    stream: Stream, machine: Machine, problem: str, records: Store, until: Callable[..., Any]
+) -> None:
+    """The pool wrote it, and cannot know that nobody read it."""
+    told = f"ar:told:{machine.member.identity}"
+    task = stream.task()
+    stream.report(task.lease, 1, claim(8, 8))
+    (claimed,) = stream.receipt().ids
+    assert stream.hear("verdict").experiment.id == claimed
+    stream.break_off()
+    back = machine.open()
+    back.hello(task.lease, problems=[problem])
+    verdict = back.hear("verdict").experiment
+    assert (verdict.id, verdict.state) == (claimed, experiment_pb2.EXPERIMENT_STATE_ACCEPTED)
+    # Who leaves on purpose has heard what it wanted to hear.
+    back.say(goodbye=work_pb2.Goodbye(reason="done"))
+    assert back.end() is None
+    until(lambda: not records.connection.text.exists(told))
+    again = machine.open()
+    again.hello(problems=[problem])
+    assert again.task().problem == problem
+    assert not [said for said in again._kept if said.WhichOneof("message") == "verdict"]
+
+
 def test_pausing_takes_leases_away_and_gives_new_ones(stream: Stream, ada: Any, problem: str) -> None:
     task = stream.task()
     assert ada.pool("pause", problem).code == 0
@@ -614,6 +638,42 @@ def test_what_is_said_at_once_is_answered_in_its_order(machine: Machine, ada: An
     assert stream.receipt().experiments == 1
     assert stream.end() is None
     assert shown(ada, problem)["experiments"] == 21
+
+
+def test_more_messages_at_once_than_anybody_says(new_machine: Callable[[], Machine], problem: str, ada: Any) -> None:
+    """A million small messages fit in one; whoever sends them is cut off, and the others do not wait for them."""
+    want = work_pb2.WorkRequest(want=work_pb2.Want(slots=1))
+    many = work_pb2.WorkRequest(more=[work_pb2.WorkRequest()] * 900_000)
+    within = work_pb2.WorkRequest(want=want.want, more=[work_pb2.WorkRequest(more=[want])])
+    one_too_many = work_pb2.WorkRequest(want=want.want, more=[want] * 500)
+    machine = new_machine()
+    for odd in (many, within, one_too_many):
+        stream = machine.open()
+        stream.hello(problems=[problem])
+        for _ in range(3):
+            stream._say.put(odd)
+        assert code_of(stream.end()) == "AR-A101"
+    stream = machine.open()
+    stream.hello(problems=[problem])
+    stream._say.put(work_pb2.WorkRequest(want=want.want, more=[want] * 499))
+    assert stream.hear("task").problem == problem
+
+
+def test_a_machine_that_told_of_too_much_in_an_hour(stream: Stream, machine: Machine, records: Store) -> None:
+    lease = stream.task().lease
+    # Instead of telling of ten thousand, one by one.
+    hour = f"ar:hour:{machine.member.identity}"
+    records.connection.text.set(hour, RECORDED_AN_HOUR * FIRST_SLOTS, ex=3600)
+    stream.report(lease, 1, failed(1), claim(4, 4), last=True)
+    receipt = stream.receipt()
+    assert (receipt.experiments, list(receipt.ids)) == (2, ["", ""])
+    stream.want()
+    wait = stream.hear("wait")
+    assert list(wait.reasons) == [work_pb2.WAIT_REASON_QUOTA]
+    assert wait.duration.ToSeconds() > 1000
+    records.connection.text.delete(hour)
+    stream.want()
+    assert stream.hear("task")
 
 
 def test_programs_that_a_machine_has_and_has_not(
@@ -728,7 +788,8 @@ def test_machines_that_make_no_sense(machine: Machine) -> None:
         stream.say(**second)
         assert code_of(stream.end()) == "AR-A101"
     for odd in [{"sequence": 0}, {"counted": [work_pb2.CountedExperiments(count=-5)]},
-                {"counted": [work_pb2.CountedExperiments(count=10**9)]}]:  # fmt: skip
+                {"counted": [work_pb2.CountedExperiments(count=10**9)]},
+                {"counted": [work_pb2.CountedExperiments(count=1)] * 500_000}]:  # fmt: skip
         stream = machine.open()
         stream.hello()
         stream.report(work_pb2.LeaseName(id="l-1", fencing=1), **{"sequence": 1, **odd})

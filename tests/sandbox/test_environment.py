@@ -5,6 +5,7 @@ import os
 import stat
 import sys
 import tarfile
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -135,6 +136,28 @@ def test_what_python_would_start_by_itself_is_left_out(package_index: Any, score
     """
     seen = score(source, line)
     assert seen.score == 4.0, seen.feedback  # two modules, their bytecode, and what the package says about itself
+
+
+@pytest.mark.parametrize("module", ["sitecustomize", "usercustomize"])
+@pytest.mark.parametrize("file", ["{}.py", "{}/__init__.py", "demo-1.0.data/platlib/{}.py"])
+def test_what_python_would_import_by_itself_is_left_out(
+    package_index: Any, score: Callable[..., Result], module: str, file: str
+) -> None:
+    started = "import os; os.environ['STARTED'] = '1'\n"
+    line = package_index.wheel("demo", {"demo.py": MODULE, file.format(module): started})
+    source = f"""
+        import importlib.util, os, subprocess, sys
+        asked = "import os; print('STARTED' in os.environ)"
+        for options in ((), ("-I",)):
+            seen = subprocess.run(["python", *options, "-c", asked], capture_output=True, text=True).stdout
+            assert seen == "False\\n", (options, seen)
+        import demo
+        found = importlib.util.find_spec({module!r})
+        assert found is None or "site-packages" not in found.origin, found
+        print("x:", demo.VALUE)
+    """
+    seen = score(source, line)
+    assert seen.score == 42.0, seen.feedback
 
 
 def test_modules_come_compiled(
@@ -317,6 +340,74 @@ def test_a_damaged_wheel_is_refused(package_index: Any, refused: Callable[..., P
     data[at : at + 64] = bytes(64)
     digest = package_index.add(name, bytes(data))
     assert "damaged archive" in refused(f"demo==1.0 --hash=sha256:{digest}\n").detail
+
+
+def entry(name: str, data: bytes) -> Callable[[zipfile.ZipFile], None]:
+    """One more file for a wheel, perhaps of a name that it has already; the later one counts."""
+
+    def run(archive: zipfile.ZipFile) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            archive.writestr(name, data)
+
+    return run
+
+
+def test_pips_memory_is_bounded(
+    package_index: Any, refused: Callable[..., PoolError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reads everything that a wheel says about itself, and it runs in no room."""
+    bomb = entry("demo-1.0.dist-info/licenses.txt", bytes(256 * 1024**2))
+    line = package_index.wheel("demo", {"demo.py": MODULE}, change=bomb)
+    assert len(package_index.files["demo-1.0-py3-none-any.whl"]) < 1024**2
+    monkeypatch.setattr("ar_sandbox.environment_build.PIP_MEMORY", 256 * 1024**2)
+    error = refused(line)
+    assert error.code == "AR-S502"
+    assert "reading their wheels takes more than 256 MiB of memory" in error.detail
+
+
+def test_pips_processor_time_is_bounded(
+    package_index: Any, refused: Callable[..., PoolError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n" + b"X: y\n" * 1_000_000
+    line = package_index.wheel("demo", {"demo.py": MODULE}, change=entry("demo-1.0.dist-info/METADATA", about))
+    monkeypatch.setattr("ar_sandbox.environment_build.PIP_SECONDS", 1)
+    error = refused(line)
+    assert error.code == "AR-S502"
+    assert "reading their wheels takes more than 1 s of processor time" in error.detail
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("demo-1.0.dist-info/METADATA", b"\xff\xfe\n"),
+        ("demo-1.0.dist-info/METADATA", b"nothing\n"),
+        ("other-1.0.dist-info/METADATA", b"Metadata-Version: 2.1\nName: other\nVersion: 1.0\n"),
+        ("", b"no archive at all"),
+    ],
+)
+def test_a_wheel_that_pip_cannot_read_is_not_fetched_again(
+    package_index: Any, refused: Callable[..., PoolError], name: str, data: bytes
+) -> None:
+    if name:
+        line = package_index.wheel("demo", {"demo.py": MODULE}, change=entry(name, data))
+    else:
+        line = f"demo==1.0 --hash=sha256:{package_index.add('demo-1.0-py3-none-any.whl', data)}\n"
+    error = refused(line)
+    assert error.code == "AR-S502"
+    assert "one of their wheels cannot be used" in error.detail
+    refused(line)
+    assert package_index.fetched() == ["demo-1.0-py3-none-any.whl"]
+
+
+@pytest.mark.parametrize("marker", ["'a' ~= 'x'", "'3' < '4'", "platform_release ~= '5'"])
+def test_a_condition_that_pip_cannot_decide_is_not_tried_again(
+    package_index: Any, refused: Callable[..., PoolError], marker: str
+) -> None:
+    line = package_index.wheel("demo", {"demo.py": MODULE}).replace(" --", f" ; {marker} --")
+    error = refused(line)
+    assert error.code == "AR-S502"
+    assert "versions or conditions" in error.detail
 
 
 def test_an_index_that_does_not_answer_may_do_so_later(

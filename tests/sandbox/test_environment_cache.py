@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from ar_core.errors import PoolError
-from ar_sandbox.environment_build import build
+from ar_sandbox.environment_build import PACKAGES, build
 from ar_sandbox.environment_cache import Environment, EnvironmentCache
 from ar_sandbox.rooms import Outcome, RunSeeds, Sandbox
 
@@ -100,7 +100,7 @@ def test_those_not_used_for_longest_go_first_and_never_one_in_use(
     package_index: Any, sandbox: Sandbox, base: Path
 ) -> None:
     size = 200_000
-    cache = EnvironmentCache(base, partial(build, sandbox.machine), max_bytes=3 * size + 50_000)
+    cache = EnvironmentCache(base, partial(build, sandbox.machine), max_bytes=3 * size + 150_000)
     lines = [package_index.wheel(f"demo{n}", {f"demo{n}.py": "", "data": os.urandom(size)}) for n in range(5)]
     used: dict[int, Environment] = {}
 
@@ -126,6 +126,47 @@ def test_those_not_used_for_longest_go_first_and_never_one_in_use(
     assert len(package_index.fetched()) == fetched + 1
     used[1].close()
     used[2].close()
+
+
+@pytest.mark.parametrize("said", ["", "many", "-5", "9" * 5000, None])
+def test_an_unreadable_size_is_counted_again(
+    package_index: Any, sandbox: Sandbox, base: Path, said: str | None
+) -> None:
+    cache = EnvironmentCache(base, partial(build, sandbox.machine), max_bytes=400_000)
+    data = os.urandom(200_000)
+    with cache.use(package_index.wheel("demo", {"demo.py": "", "data": data}).encode()) as environment:
+        size = environment.packages.parent / "bytes"
+        if said is None:
+            size.unlink()
+        else:
+            size.write_text(said)
+        cache.use(package_index.wheel("other", {"other.py": ""}).encode()).close()
+        assert len(whole(base)) == 2, "together they are small enough"
+    cache.use(package_index.wheel("third", {"third.py": "", "data": data}).encode()).close()
+    assert environment.packages.parent.name not in whole(base), "the first was not used for longest"
+
+
+def test_empty_files_and_folders_take_a_place_too(package_index: Any, sandbox: Sandbox, base: Path) -> None:
+    cache = EnvironmentCache(base, partial(build, sandbox.machine))
+    names = {f"demo/{one}/a/b/c/empty": "" for one in range(50)}
+    with cache.use(package_index.wheel("demo", names).encode()) as environment:
+        counted = int((environment.packages.parent / "bytes").read_text())
+    assert counted > 50 * 5 * 4096
+
+
+def test_what_cannot_be_removed_does_not_spoil_a_new_one(package_index: Any, sandbox: Sandbox, base: Path) -> None:
+    old = base / ("0" * 64)
+    (old / PACKAGES).mkdir(parents=True)
+    (old / "bytes").write_text("5")
+    in_the_way = base / f".going-{old.name}"
+    in_the_way.write_text("a file, so that nothing can be moved there")
+    cache = EnvironmentCache(base, partial(build, sandbox.machine), max_bytes=1)
+    with cache.use(package_index.wheel("demo", {"demo.py": ""}).encode()) as environment:
+        assert (environment.packages / "demo.py").is_file()
+    assert old.is_dir()
+    in_the_way.unlink()
+    with cache.use(package_index.wheel("other", {"other.py": ""}).encode()):
+        assert len(whole(base)) == 1
 
 
 def test_a_limit_below_one_environment_keeps_the_newest(package_index: Any, sandbox: Sandbox, base: Path) -> None:

@@ -67,6 +67,8 @@ def test_the_digest_is_of_what_it_says_and_of_the_machine() -> None:
         (f"demo===1.0 --hash=sha256:{ONE}", "demo has no exact version"),
         (f"demo==1.* --hash=sha256:{ONE}", "demo has no exact version"),
         (f"demo==1.0,<2 --hash=sha256:{ONE}", "demo has no exact version"),
+        (f"demo==1.0_.-+!x --hash=sha256:{ONE}", "demo has no exact version"),
+        (f"demo==1.0-x-y --hash=sha256:{ONE}", "demo has no exact version"),
         (f"demo==1.0 other==2.0 --hash=sha256:{ONE}", "demo has no exact version"),
         ("demo==1.0 --hash=md5:00000000000000000000000000000000", "is not sha256: and 64"),
         ("demo==1.0 --hash=sha256:12", "is not sha256: and 64"),
@@ -89,6 +91,52 @@ def test_any_other_form_is_refused_with_its_line(line: str, said: str) -> None:
         parse_requirements(f"first==1.0 \\\n  --hash=sha256:{ONE}\n# more\n{line}".encode())
     assert str(caught.value).startswith("line 4: ")
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (f"demo==1.0 ; {'(' * 11}'a' == 'b'{')' * 11} --hash=sha256:{ONE}", "more than 10 brackets"),
+        (f"demo==1.0 ; {'(' * 400}'a' == 'b'{')' * 400} --hash=sha256:{ONE}", "more than 10 brackets"),
+        (f"demo==1.0 ; {'(' * 30_000}'a' == 'b'{')' * 30_000} --hash=sha256:{ONE}", "condition is longer than 1,000"),
+        (f"demo==1.0 ; {'(' * 200_000}'a' == 'b' --hash=sha256:{ONE}", "longer than 65,536"),
+        (f"demo==1.0 ; {' ' * 60_000}x --hash=sha256:{ONE}", "is not a condition"),
+        (f"demo==1.0{f' --hash=sha256:{ONE}' * 12_000}", "longer than 65,536"),
+        ("demo==1.0 \\\n" * 50_000 + "x", "longer than 65,536"),
+        (f"demo{' ' * 60_000}x", "longer than 1,000 characters before"),
+        (f"demo{' ' * 1_000_000}x", "longer than 65,536"),
+        ("[" * 60_000, "longer than 1,000 characters before"),
+        ("[" * 1_000_000, "longer than 65,536"),
+    ],
+)
+def test_what_would_take_long_to_read_is_refused_unread(line: str, said: str) -> None:
+    """Each took minutes or hours, in which nothing could stop it."""
+    with pytest.raises(RequirementsError) as caught:
+        parse_requirements(f"first==1.0 --hash=sha256:{ONE}\n{line}".encode())
+    assert str(caught.value).startswith("line 2: ")
+    assert said in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def test_as_much_as_anybody_needs_is_read() -> None:
+    hashes = "".join(f" \\\n    --hash=sha256:{number:064x}" for number in range(500))
+    marker = " or ".join(["python_version < '3'"] * 41)
+    brackets = f"{'(' * 10}os_name == 'posix'{')' * 10}"
+    found = parse_requirements(f"a==1 ; {brackets}{hashes}\nb==1 ; {marker} --hash=sha256:{ONE}\n".encode())
+    assert [len(one.hashes) for one in found.packages] == [500, 1]
+    assert parse_requirements(found.text.encode()) == found
+
+
+@pytest.mark.parametrize(
+    "version",
+    [
+        "1", "1.0", "2!1.0", "1.0a1", "1.0.0rc2", "1.0.post3", "1.0-4", "1.0.dev0", "1.0b2.post3.dev4+cpu.1", "v1.0",
+        "2024.11.30", "1.0+local-x_y", "1.0ALPHA", "1.0-rc.1",
+    ],
+)  # fmt: skip
+def test_versions_as_packages_have_them_are_read(version: str) -> None:
+    found = parse_requirements(f"demo=={version} --hash=sha256:{ONE}".encode())
+    assert found.packages[0].version == version
 
 
 @pytest.mark.parametrize("data", [b"", b"# nothing\n", b"\xff\xfe", b"#" * (1024**2 + 1)])

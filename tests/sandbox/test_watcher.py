@@ -17,6 +17,7 @@ SEEDS = RunSeeds(run=1, scorer=2)
 HIDDEN = """
 import ctypes, os, threading, time
 def hold():
+    time.sleep(0.2)  # until the first thread has ended
     block = bytearray(60 << 20)
     time.sleep(600)
 for _ in range(3):

@@ -45,6 +45,21 @@ def test_what_is_ready_goes_together() -> None:
     assert [one.goodbye.reason.strip("x ") for one in only.more] == ["2"]
 
 
+def test_no_more_goes_together_than_a_pool_takes() -> None:
+    """A machine that comes back may have thousands of small reports to send."""
+
+    async def through() -> list[work_pb2.WorkRequest]:
+        outbox: asyncio.Queue[work_pb2.WorkRequest | None] = asyncio.Queue()
+        for number in range(1200):
+            outbox.put_nowait(said(number, 10))
+        outbox.put_nowait(None)
+        return [message async for message in together(outbox)]
+
+    sent = asyncio.run(asyncio.wait_for(through(), 60))
+    assert sum(1 + len(message.more) for message in sent) == 1200
+    assert all(1 + len(message.more) <= 500 for message in sent)
+
+
 def test_messages_that_came_as_one() -> None:
     first = work_pb2.WorkResponse(wait=work_pb2.Wait())
     second = work_pb2.WorkResponse(ask=work_pb2.Ask(programs=["sh"]))

@@ -21,7 +21,7 @@ class Unconfirmed:
         self._reports = {report.key: report for report in earlier}
         self._earlier = frozenset(self._reports)
         self._claims: dict[str, str] = {}
-        self._judged: dict[str, None] = {}
+        self._judged: dict[str, ExperimentState] = {}
 
     @property
     def reports(self) -> list[ReportKey]:
@@ -59,13 +59,17 @@ class Unconfirmed:
         return claims
 
     def judged(self, experiment: Experiment) -> str | None:
-        """Note a verdict; return its lease (empty where it is not known), or ``None`` for no news."""
-        if experiment.state not in SETTLED or experiment.id in self._judged:
+        """Note a verdict; return its lease (empty where it is not known), or ``None`` for no news.
+
+        The pool says it again after a line broke, since it cannot know what arrived.
+        """
+        if experiment.state not in SETTLED or self._judged.get(experiment.id) not in {None, ExperimentState.HELD}:
             return None
-        if experiment.state is ExperimentState.HELD:
-            # A person decides on it, which is told too.
-            return self._claims.pop(experiment.id, "")
-        self._judged[experiment.id] = None
+        if self._judged.pop(experiment.id, None) is experiment.state:
+            self._judged[experiment.id] = experiment.state
+            return None
+        # On one that is held a person decides, which is told too.
+        self._judged[experiment.id] = experiment.state
         if len(self._judged) > _REMEMBERED_VERDICTS:
             del self._judged[next(iter(self._judged))]
         return self._claims.pop(experiment.id, "")

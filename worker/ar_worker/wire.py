@@ -18,6 +18,8 @@ PROTOCOL = 1
 _HASH_BYTES = 32
 _TOGETHER_BYTES = 256 * 1024
 """Messages that go as one have less than this together."""
+_MOST_TOGETHER = 250
+"""Messages that go as one at most; the pool takes twice as many."""
 
 
 def lease_to_wire(lease: LeaseName) -> work_pb2.LeaseName:
@@ -88,7 +90,7 @@ def _join(
 ) -> list[work_pb2.WorkRequest | None]:
     """Add what else is ready to a message; return the first that does not go with it, if there is one."""
     size = message.ByteSize()
-    while not outbox.empty():
+    while not outbox.empty() and len(message.more) < _MOST_TOGETHER - 1:
         further = outbox.get_nowait()
         if further is None:
             return [None]

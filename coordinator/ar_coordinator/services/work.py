@@ -42,9 +42,12 @@ REPORT_SECONDS = 5.0
 _MOST_SLOTS = 1024
 _MOST_NAMED = 256
 """Leases that one message may name: more than any machine can hold."""
+_MOST_PROGRAMS = 1000
 _GRADES = frozenset({"A", "B"})
 """What a machine may say of its sandbox, to be recorded with its claims; one that says nothing gets no work."""
 _MESSAGES_A_SECOND = 500
+_MOST_TOGETHER = 500
+"""Messages that may go as one; none of them has more of its own."""
 _HELLO_SECONDS = 30.0
 _PART_BYTES = 64 * 1024
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -124,7 +127,7 @@ class Work(work_pb2_grpc.WorkServiceServicer):
             raise PoolError("AR-A101", f"a machine donates 1 to {_MOST_SLOTS} slots")
         if hello.sandbox_grade and hello.sandbox_grade not in _GRADES:
             raise PoolError("AR-S500", f"this pool takes grade B and better, not {one_line(hello.sandbox_grade, 8)}")
-        agent = next((name for name in hello.agents if _AGENT.fullmatch(name)), "tuner")
+        agent = next((name for name in hello.agents[:_MOST_NAMED] if _AGENT.fullmatch(name)), "tuner")
         session = Session(who, _machine(hello), agent, hello.slots)
         self._watch.start()
         self._sessions.open(session)
@@ -135,7 +138,7 @@ class Work(work_pb2_grpc.WorkServiceServicer):
             session.send(_welcome(standing.leases))
             await self._tasks.ask(session)
             await self._take_up(session, [work_reports.lease_name(name) for name in hello.resume])
-            await self._tasks.tell(session, standing.settled)
+            await self._tasks.tell_again(session)
             await self._tasks.look(session)
         except BaseException:
             self._sessions.close(session)
@@ -164,15 +167,17 @@ class Work(work_pb2_grpc.WorkServiceServicer):
         since, heard = loop.time(), 0
         try:
             async for request in incoming:
+                if len(request.more) >= _MOST_TOGETHER or any(further.more for further in request.more):
+                    raise PoolError("AR-A101", f"at most {_MOST_TOGETHER} messages go as one")
                 for said in (request, *request.more):
+                    if heard >= _MESSAGES_A_SECOND:
+                        # One that says more is read more slowly, which its own side of the stream then feels.
+                        await asyncio.sleep(since + 1 - loop.time())
+                        since, heard = loop.time(), 0
+                    heard += 1
                     await self._handle(session, said)
                     if session.ended:
                         return
-                heard += 1 + len(request.more)
-                if heard >= _MESSAGES_A_SECOND:
-                    # One that says more is read more slowly, which its own side of the stream then feels.
-                    await asyncio.sleep(since + 1 - loop.time())
-                    since, heard = loop.time(), 0
             await session.all_stored()
             session.end()
         except asyncio.CancelledError:
@@ -198,7 +203,7 @@ class Work(work_pb2_grpc.WorkServiceServicer):
                 await session.all_stored()
                 session.end()
             case "programs":
-                there = session.programs.intersection(request.programs.names)
+                there = session.programs.intersection(request.programs.names[:_MOST_PROGRAMS])
                 session.machine = replace(session.machine, programs=there)
                 if session.wanted:
                     self._tasks.poke(session)
@@ -219,9 +224,10 @@ class Work(work_pb2_grpc.WorkServiceServicer):
 
     async def _report(self, session: Session, report: work_pb2.Report) -> None:
         """Hand a report to Redis. Its receipt follows when it is stored; meanwhile the machine may go on talking."""
+        # First, since it bounds what the others look at.
+        number, seconds = work_reports.counted(report)
         work_reports.check_signature(report, session.who)
         name = work_reports.lease_name(report.lease)
-        number, seconds = work_reports.counted(report)
         claims = work_reports.has_claim(report)
         most = await asyncio.to_thread(self._max_bytes, name) if claims else 0
         now = datetime.now(UTC)
@@ -283,6 +289,8 @@ class Work(work_pb2_grpc.WorkServiceServicer):
 
     async def _release_all(self, session: Session) -> None:
         await self._pipelined.run(self._store.leases.release_others(session.who.id, []))
+        # It left on purpose, and waits for nothing: it is not told again when it comes back.
+        await self._tasks.forget_told(session, session.all_told())
 
     def _in_background(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
@@ -305,7 +313,7 @@ def _machine(hello: work_pb2.Hello) -> Machine:
     limits = hello.limits
     return Machine(
         cpus=max(0, limits.cpus), memory=max(0, limits.memory), gpus=max(0, limits.gpus),
-        programs=frozenset(limits.programs[:1000]),
+        programs=frozenset(limits.programs[:_MOST_PROGRAMS]),
         problems=frozenset(one_line(name, 80) for name in hello.problems[:1000]),
         grade=hello.sandbox_grade, declined=_declined(hello.decline),
     )  # fmt: skip

@@ -20,6 +20,8 @@ from ar_proto.v1 import experiment_pb2, work_pb2
 
 MOST_EXPERIMENTS = 100
 MOST_COUNTED = 1_000_000
+_MOST_GROUPS = 100
+"""Counts in one report; there are fewer reasons."""
 _NOTE_CHARACTERS = 200
 _LINE_CHARACTERS = 160
 _LEASE = re.compile(r"[a-z0-9-]{1,40}")
@@ -49,6 +51,8 @@ def check_signature(report: work_pb2.Report, who: Identity) -> None:
 
 def counted(report: work_pb2.Report) -> tuple[int, float]:
     """Return how many experiments are only counted, and the seconds of all; raises ``PoolError`` AR-A101."""
+    if len(report.counted) > _MOST_GROUPS or len(report.experiments) > MOST_EXPERIMENTS:
+        raise PoolError("AR-A101", f"a report has at most {MOST_EXPERIMENTS} experiments, and one count a reason")
     number = 0
     seconds = sum(max(0.0, seconds_from_wire(one.duration)) for one in report.experiments)
     for group in report.counted:
@@ -56,8 +60,8 @@ def counted(report: work_pb2.Report) -> tuple[int, float]:
             raise PoolError("AR-A101", f"a report counts 0 to {MOST_COUNTED} experiments")
         number += group.count
         seconds += max(0.0, seconds_from_wire(group.duration))
-    if report.sequence < 1 or len(report.experiments) > MOST_EXPERIMENTS or number > MOST_COUNTED:
-        raise PoolError("AR-A101", f"a report has a number from 1 and at most {MOST_EXPERIMENTS} experiments")
+    if report.sequence < 1 or number > MOST_COUNTED:
+        raise PoolError("AR-A101", f"a report has a number from 1 and counts at most {MOST_COUNTED} experiments")
     return number, min(seconds, 1e9)
 
 

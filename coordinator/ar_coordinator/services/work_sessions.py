@@ -5,6 +5,7 @@ another replica would need: a machine may come back on any of them.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ _UNREAD = 1000
 
 _TOGETHER_BYTES = 256 * 1024
 """Messages that go as one have less than this together."""
+_SURE_SECONDS = 120.0
+"""A verdict has arrived when the stream lives on for this long: a dead line shows in 80 s (``grpc_server``)."""
 _STORING = 16
 """Reports of one machine that may be on their way to the disk at a time."""
 
@@ -57,6 +60,10 @@ class Session:
         """Reports that Redis has not acknowledged yet."""
         self.says_goodbye = False
         self.ended = False
+        self._telling: dict[str, int] = {}
+        """When verdicts that are to be written were told, as the store has it."""
+        self._written: dict[str, tuple[float, int]] = {}
+        """When verdicts were written, and when they were told."""
         self.giving: asyncio.Task[None] | None = None
         self.give_again = False
         self._out: asyncio.Queue[work_pb2.WorkResponse | Exception | None] = asyncio.Queue()
@@ -69,6 +76,30 @@ class Session:
             self.end(PoolError("AR-A103", "this machine does not read what it is sent", hint="connect again"))
             return
         self._out.put_nowait(response)
+
+    def tell(self, verdict: work_pb2.Verdict, when: int) -> None:
+        """Send a verdict that was told at ``when``, and remember that it has to arrive."""
+        if not self.ended:
+            self._telling[verdict.experiment.id] = when
+            self.send(work_pb2.WorkResponse(verdict=verdict))
+
+    def arrived(self, now: float) -> dict[str, int]:
+        """Return the verdicts that were written long enough ago, once, and when they were told."""
+        found = {x: when for x, (written, when) in self._written.items() if written + _SURE_SECONDS <= now}
+        for x in found:
+            del self._written[x]
+        return found
+
+    def all_told(self) -> dict[str, int]:
+        """Return the verdicts that this machine was told and that may not have arrived."""
+        return {**{x: when for x, (_, when) in self._written.items()}, **self._telling}
+
+    def _note_written(self, message: work_pb2.WorkResponse) -> None:
+        for said in (message, *message.more):
+            if said.WhichOneof("message") == "verdict":
+                x = said.verdict.experiment.id
+                if (when := self._telling.pop(x, None)) is not None:
+                    self._written[x] = time.monotonic(), when
 
     def end(self, error: Exception | None = None) -> None:
         """End the stream after what was said before, with an error or on purpose."""
@@ -95,6 +126,8 @@ class Session:
         while isinstance(item, work_pb2.WorkResponse):
             following = self._join(item)
             yield item
+            if self._telling:
+                self._note_written(item)
             item = following[0] if following else await self._out.get()
         if item is not None:
             raise item

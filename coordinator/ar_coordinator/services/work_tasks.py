@@ -6,7 +6,7 @@ Not here: the stream (``work``), and choosing (``dispatch``).
 import asyncio
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 
 import redis
@@ -20,6 +20,7 @@ from ar_coordinator.store.connection import now_ms
 from ar_coordinator.store.leases import Granted, Name, NewLease
 from ar_coordinator.store.pipelined import Pipelined
 from ar_core.errors import PoolError
+from ar_core.lifecycle import SETTLED
 from ar_core.wire import experiment_to_wire, seconds_to_wire
 from ar_proto.v1 import work_pb2
 
@@ -68,19 +69,29 @@ class Tasks:
     async def look(self, session: Session) -> None:
         """Tell a machine what became of its claims; raises ``PoolError`` when it must not go on."""
         while True:
-            standing = await self._pipelined.run(self._store.leases.standing(session.who.id, session.slots, now_ms()))
+            now = now_ms()
+            standing = await self._pipelined.run(self._store.leases.standing(session.who.id, session.slots, now))
             refuse(standing.trouble)
             if not session.ended:
                 self._sessions.expect(session, (*standing.unverified, *standing.held))
             if not standing.settled:
                 return
-            await self.tell(session, standing.settled)
+            await self._tell(session, dict.fromkeys(standing.settled, now))
 
-    async def tell(self, session: Session, settled: Sequence[str]) -> None:
-        """Send the verdicts of settled experiments."""
-        for x in await asyncio.to_thread(self._store.experiments.get_many, settled):
-            verdict = work_pb2.Verdict(experiment=experiment_to_wire(x))
-            session.send(work_pb2.WorkResponse(verdict=verdict))
+    async def tell_again(self, session: Session) -> None:
+        """Send the verdicts that may have been lost with the line before this one, and those just settled."""
+        told = await self._pipelined.run(self._store.leases.told(session.who.id))
+        await self._tell(session, told)
+
+    async def forget_told(self, session: Session, told: Mapping[str, int]) -> None:
+        """Note that a machine has its verdicts."""
+        if told:
+            await self._pipelined.run(self._store.leases.heard(session.who.id, told))
+
+    async def _tell(self, session: Session, told: Mapping[str, int]) -> None:
+        for x in await asyncio.to_thread(self._store.experiments.get_many, list(told)):
+            if x.state in SETTLED:
+                session.tell(work_pb2.Verdict(experiment=experiment_to_wire(x)), told[x.id])
 
     def ended(self, held: Held | None) -> None:
         """Note that a lease is over, so that the next choice is made with it in mind."""

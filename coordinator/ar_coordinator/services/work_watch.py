@@ -99,7 +99,7 @@ class Watch:
             self._tasks.poke(session)
 
     async def renew(self, session: Session) -> None:
-        """Hold a connected machine's leases; tell it of those that it has lost."""
+        """Hold a connected machine's leases, and tell it of those that it has lost; what it was told has arrived."""
         held = list(session.leases.values())
         renewed = await self._pipelined.run(
             self._store.leases.renew(session.who.id, [one.name for one in held], now_ms())
@@ -109,6 +109,7 @@ class Watch:
         except Exception as error:
             session.end(error)
             return
+        await self._tasks.forget_told(session, session.arrived(time.monotonic()))
         for one, good in zip(held, renewed.good, strict=True):
             if not good and one.name.id in session.leases:
                 self._tasks.ended(session.cancel(one.name, "The lease is over."))

@@ -30,7 +30,10 @@ class Blobs:
         """Store ``data`` durably and return its SHA-256; storing the same bytes again changes nothing."""
         name = sha256(data)
         if len(data) <= IN_REDIS_BYTES:
-            self._redis.setnx(keys.blob(name), data)
+            pipeline = self._redis.pipeline(transaction=True)
+            pipeline.setnx(keys.blob(name), data)
+            pipeline.delete(keys.blob_of(name))
+            pipeline.execute()
             return name
         path = self._path(name)
         if not path.exists():

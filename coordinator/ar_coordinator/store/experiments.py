@@ -94,6 +94,7 @@ if state == 'queued' then
     redis.call('HSET', hashes, ARGV[7], id)
     -- Here and not before: whatever is refused leaves no bytes behind.
     if ARGV[11] ~= '' then redis.call('SETNX', 'ar:blob:' .. ARGV[11], ARGV[12]) end
+    redis.call('DEL', 'ar:blob-of:' .. ARGV[11])
     settled = '0'
   end
 end

@@ -105,6 +105,11 @@ def blob(sha256: str) -> str:
     return f"ar:blob:{sha256}"
 
 
+def blob_of(sha256: str) -> str:
+    """String: the waiting claim that alone needs a blob; without it the blob stays."""
+    return f"ar:blob-of:{sha256}"
+
+
 def token(secret_hash: str) -> str:
     """Hash of one token."""
     return f"ar:token:{secret_hash}"

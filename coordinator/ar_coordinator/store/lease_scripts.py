@@ -5,9 +5,11 @@ Not here: their arguments in Python (``leases``). They keep to the Redis 6.2 com
 Keys: ``ar:lease:ID`` (hash) and ``:receipts`` (hash of sequence to receipt), ``ar:leases`` (sorted set of open leases
 by deadline), ``ar:leases-of:IDENTITY`` and ``ar:leases-on:PROBLEM`` (sets of open leases), ``ar:in-flight:PROBLEM``
 and ``ar:children:PROBLEM`` (hashes of parent to a count), ``ar:claims:IDENTITY`` (sorted set of claims without a
-verdict) and ``ar:held:IDENTITY`` (of those that wait for a person), ``ar:trust:IDENTITY`` (hash),
-``ar:attempts:PROBLEM:PARENT`` and ``ar:tried:PROBLEM:REVISION`` (lists, the newest first),
-``ar:public:PROBLEM:REVISION`` and ``ar:improved:PROBLEM`` (sets of blobs a holder may read).
+verdict) and ``ar:held:IDENTITY`` (of those that wait for a person), ``ar:told:IDENTITY`` (sorted set of verdicts that
+may not have arrived, by when they were told), ``ar:trust:IDENTITY`` (hash), ``ar:hour:IDENTITY`` (how much it had
+recorded in this hour), ``ar:ended:IDENTITY`` (list of ended leases, the newest last), ``ar:blob-of:SHA256`` (the
+claim that alone needs these bytes), ``ar:attempts:PROBLEM:PARENT`` and ``ar:tried:PROBLEM:REVISION`` (lists, the
+newest first), ``ar:public:PROBLEM:REVISION`` and ``ar:improved:PROBLEM`` (sets of blobs a holder may read).
 """
 
 from ar_coordinator.store.experiments import MOVE
@@ -16,7 +18,15 @@ KEPT_SECONDS = 86_400
 """How long an ended lease and its receipts are kept, so that a late or repeated report is answered."""
 RECORDED_A_LEASE = 100
 CLAIMS_A_LEASE = 100
-REPORTS_A_LEASE = 2_000
+REPORTS_A_LEASE = 600
+RECORDED_AN_HOUR = 5_000
+"""Experiments one by one, for each lease that an identity's accepted claims allow; beyond half of it only claims."""
+ENDED_LEASES = 1_000
+"""Ended leases of an identity that are kept; a machine that is away for long gets no new ones meanwhile."""
+KEPT_RECORDS = 10_000
+"""Recorded experiments of a problem that stay in Redis, and withdrawn ones, once the ledger in git has them."""
+TOLD = 300
+"""Verdicts of an identity that are kept until it is sure that they arrived."""
 WAITING_CLAIMS = 4
 """Claims without a verdict above which a worker gets no further work."""
 FIRST_SLOTS = 2
@@ -40,6 +50,13 @@ local function settle(id, state)
   redis.call('ZREM', 'ar:leases', id)
   redis.call('SREM', 'ar:leases-of:' .. l[2], id)
   redis.call('SREM', 'ar:leases-on:' .. l[3], id)
+  local ended = 'ar:ended:' .. l[2]
+  redis.call('RPUSH', ended, id)
+  redis.call('EXPIRE', ended, {KEPT_SECONDS})
+  if redis.call('LLEN', ended) > {ENDED_LEASES} then
+    local oldest = 'ar:lease:' .. redis.call('LPOP', ended)
+    redis.call('DEL', oldest, oldest .. ':receipts')
+  end
   if redis.call('HINCRBY', 'ar:in-flight:' .. l[3], l[4], -1) <= 0 then
     redis.call('HDEL', 'ar:in-flight:' .. l[3], l[4])
   end
@@ -62,13 +79,29 @@ local function unverified(identity)
   end
   return found
 end
+local function earned(held)
+  return math.min({MOST_SLOTS}, {FIRST_SLOTS} + 2 * tonumber(held or 0))
+end
+local function this_hour(identity)
+  local most = {RECORDED_AN_HOUR} * earned(redis.call('HGET', 'ar:trust:' .. identity, 'held'))
+  return tonumber(redis.call('GET', 'ar:hour:' .. identity) or 0), most
+end
 local function allowed(identity, slots)
   local t = redis.call('HMGET', 'ar:trust:' .. identity, 'held', 'failed_in_a_row')
-  local most = math.min({MOST_SLOTS}, {FIRST_SLOTS} + 2 * tonumber(t[1] or 0))
+  local most = earned(t[1])
   most = math.floor(most / 2 ^ math.floor(tonumber(t[2] or 0) / {NOISY_FAILURES}))
   most = math.max(1, math.min(most, slots))
   -- Where all slots are used, one more, so that the next slot that ends its lease goes on without a round trip.
   return most == slots and slots + 1 or most
+end
+-- The bytes of a claim that was withdrawn unmeasured, unless they are somebody else's as well.
+local function drop_bytes(x)
+  local found = redis.call('HMGET', 'ar:experiment:' .. x, 'blob', 'attempt')
+  if not found[1] or found[2] ~= '0' then return end
+  redis.call('HDEL', 'ar:experiment:' .. x, 'blob')
+  if redis.call('GET', 'ar:blob-of:' .. found[1]) == x then
+    redis.call('DEL', 'ar:blob:' .. found[1], 'ar:blob-of:' .. found[1])
+  end
 end
 """
 GRANT = (
@@ -88,6 +121,8 @@ if redis.call('SCARD', 'ar:leases-of:' .. identity) >= allowed(identity, tonumbe
   return {{'quota', 0, 0}}
 end
 if #unverified(identity) >= {WAITING_CLAIMS} then return {{'quota', 0, 0}} end
+local used, most = this_hour(identity)
+if used >= most then return {{'quota', 0, math.max(1, redis.call('PTTL', 'ar:hour:' .. identity))}} end
 local key = 'ar:lease:' .. id
 if redis.call('EXISTS', key) == 1 then return {{'closed', 0, 0}} end
 local fencing = redis.call('INCR', 'ar:lease-fencing')
@@ -176,6 +211,7 @@ STANDING = (
     + f"""
 -- 1 identity 2 now 3 slots: settles what its claims with a verdict say of it; answers those claims too
 local claims, trust, held = 'ar:claims:' .. ARGV[1], 'ar:trust:' .. ARGV[1], 'ar:held:' .. ARGV[1]
+local told = 'ar:told:' .. ARGV[1]
 -- Claims that waited for a person, and do no more, are claims again.
 for _, id in ipairs(redis.call('ZRANGE', held, 0, -1)) do
   if redis.call('HGET', 'ar:experiment:' .. id, 'state') ~= 'held' then
@@ -197,7 +233,11 @@ for _, id in ipairs(redis.call('ZRANGE', claims, 0, -1)) do
     'incumbent_commit', 'problem', 'note')
   if x[1] ~= 'queued' and x[1] ~= 'verifying' and #settled < 100 then
     redis.call('ZREM', claims, id)
-    if x[1] then settled[#settled + 1] = id end
+    if x[1] then
+      settled[#settled + 1] = id
+      redis.call('ZADD', told, ARGV[2], id)
+    end
+    if x[1] == 'withdrawn' then drop_bytes(id) end
     if x[1] == 'held' then
       redis.call('ZADD', held, ARGV[2], id)
     elseif x[1] == 'accepted' then
@@ -222,11 +262,24 @@ for _, id in ipairs(redis.call('ZRANGE', claims, 0, -1)) do
     end
   end
 end
+if #settled > 0 then
+  redis.call('ZREMRANGEBYRANK', told, 0, -{TOLD} - 1)
+  redis.call('EXPIRE', told, {_WEEK})
+end
 local cool = math.max(0, tonumber(redis.call('HGET', trust, 'cool_until') or 0) - tonumber(ARGV[2]))
 return {{member(ARGV[1]), unverified(ARGV[1]), cool, allowed(ARGV[1], tonumber(ARGV[3])), settled,
   redis.call('ZRANGE', held, 0, -1)}}
 """
 )
+TOLD_BEFORE = "return redis.call('ZRANGE', 'ar:told:' .. ARGV[1], 0, -1, 'WITHSCORES')"
+"""1 identity: the verdicts that may not have arrived, and when each was told."""
+HEARD = """
+-- 1 identity, then verdicts that have arrived and when they were told; one that was told again since stays
+local told = 'ar:told:' .. ARGV[1]
+for i = 2, #ARGV, 2 do
+  if tonumber(redis.call('ZSCORE', told, ARGV[i])) == tonumber(ARGV[i + 1]) then redis.call('ZREM', told, ARGV[i]) end
+end
+"""
 REPORT = (
     MOVE
     + SETTLE
@@ -251,6 +304,9 @@ local recorded, claims, counted = tonumber(l[10]), tonumber(l[11]), tonumber(ARG
 local hashes = 'ar:hashes:' .. problem .. ':' .. revision
 local tried, attempts = 'ar:tried:' .. problem .. ':' .. revision, 'ar:attempts:' .. problem .. ':' .. parent
 local ids, queued, announced = {{}}, {{}}, ''
+local used, most = this_hour(identity)
+local used_before = used
+local bytes = {{}}
 
 local function add(x, state, first, ...)
   local xkey = 'ar:experiment:' .. x
@@ -269,6 +325,8 @@ local function withdraw(x, why)
   redis.call('HSET', xkey, 'reason', 'withdrawn', 'explanation', why, 'updated', when)
   -- It was never measured: the same file may come again.
   redis.call('HDEL', hashes, redis.call('HGET', xkey, 'content_hash'))
+  bytes[x] = nil
+  drop_bytes(x)
   move(x, 'queued', '', 'withdrawn', '1', 1, 0)
 end
 local function claim(x, first)
@@ -279,9 +337,8 @@ local function claim(x, first)
   local crowded = #unverified(identity) > {WAITING_CLAIMS} + tonumber(l[15] or 0)
   redis.call('HSET', hashes, ARGV[first + 6], x)
   local xkey, number = add(x, 'queued', first)
-  -- Here and not before: whatever is refused leaves no bytes behind.
   redis.call('HSET', xkey, 'blob', ARGV[first + 7])
-  redis.call('SETNX', 'ar:blob:' .. ARGV[first + 7], ARGV[first + 8])
+  bytes[x] = first
   place(problem, x, 'queued', number, '0')
   if crowded then withdraw(x, 'Too many claims of this machine wait for their verdict.') return end
   redis.call('HSET', key, 'waiting', x)
@@ -299,17 +356,32 @@ local function record(x, first, state, reason, explanation)
   redis.call('ZADD', 'ar:ledger:' .. problem, redis.call('INCR', 'ar:ledger-number:' .. problem), x .. ':' .. state)
   announced = x
 end
+-- The ledger in git keeps all of them; those that it does not have yet are kept here as well.
+local function forget(state, at_most)
+  local all = 'ar:experiments:' .. problem
+  local over = math.min(at_most, redis.call('ZCARD', all .. ':' .. state) - {KEPT_RECORDS})
+  if over <= 0 then return end
+  for _, x in ipairs(redis.call('ZRANGE', all .. ':' .. state, 0, over - 1)) do
+    if redis.call('ZSCORE', 'ar:ledger:' .. problem, x .. ':' .. state) then return end
+    redis.call('ZREM', all, x)
+    redis.call('ZREM', all .. ':' .. state, x)
+    redis.call('DEL', 'ar:experiment:' .. x)
+  end
+end
 
 local n = tonumber(ARGV[10])
 for i = 0, n - 1 do
   local first = 11 + 10 * i
   local x, state, hash = ARGV[first], ARGV[first + 1], ARGV[first + 6]
   local is_claim = state ~= 'recorded'
-  if is_claim and claims >= {CLAIMS_A_LEASE} or not is_claim and recorded >= {RECORDED_A_LEASE} then
+  local full = is_claim and (claims >= {CLAIMS_A_LEASE} or used >= most)
+    or not is_claim and (recorded >= {RECORDED_A_LEASE} or used >= most / 2)
+  if full then
     counted = counted + 1
     ids[#ids + 1] = '-'
   else
     if is_claim then claims = claims + 1 else recorded = recorded + 1 end
+    used = used + 1
     local seen = hash ~= '' and redis.call('HGET', hashes, hash)
     if seen then
       record(x, first, 'recorded', 'duplicate', 'The same file as ' .. seen .. '.')
@@ -323,6 +395,21 @@ for i = 0, n - 1 do
     if ARGV[first + 9] ~= '' then redis.call('LPUSH', attempts, ARGV[first + 9]) end
   end
   if hash ~= '' then redis.call('LPUSH', tried, hash) end
+end
+-- Here and not before: whatever is refused or replaced leaves no bytes behind.
+for x, first in pairs(bytes) do
+  local blob = ARGV[first + 7]
+  if redis.call('SETNX', 'ar:blob:' .. blob, ARGV[first + 8]) == 1 then
+    redis.call('SET', 'ar:blob-of:' .. blob, x, 'EX', {KEPT_SECONDS})
+  else
+    redis.call('DEL', 'ar:blob-of:' .. blob)
+  end
+end
+if used > used_before then
+  local hour = 'ar:hour:' .. identity
+  if redis.call('INCRBY', hour, used - used_before) == used - used_before then redis.call('EXPIRE', hour, 3600) end
+  forget('recorded', 2 * n)
+  forget('withdrawn', 2 * n)
 end
 redis.call('LTRIM', attempts, 0, {ATTEMPTS - 1})
 redis.call('EXPIRE', attempts, {_WEEK})

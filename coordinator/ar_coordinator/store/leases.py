@@ -4,7 +4,7 @@ Not here: who gets which work (``dispatch``) and the stream they arrive on (``se
 one holder, its fencing number is given once, and a report is counted once however often it comes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -186,13 +186,27 @@ class Leases:
         return Call(lease_scripts.CANCEL, (problem,), list)
 
     def standing(self, identity: str, slots: int, now: int) -> Call[Standing]:
-        """Settle what an identity's claims came to; each settled claim is answered once, at most 100 at a time."""
+        """Settle what an identity's claims came to; each settled claim is answered once, at most 100 at a time.
+
+        What is answered is in ``told``, from ``now``, until it was ``heard``.
+        """
         return Call(
             lease_scripts.STANDING,
             (identity, now, slots),
             lambda reply: Standing(trouble=str(reply[0]), unverified=tuple(reply[1]), wait_ms=int(reply[2]),
                                    leases=int(reply[3]), settled=tuple(reply[4]), held=tuple(reply[5])),
         )  # fmt: skip
+
+    def told(self, identity: str) -> Call[dict[str, int]]:
+        """Return the verdicts that may not have arrived, and when each was told; the newest are kept."""
+        return Call(
+            lease_scripts.TOLD_BEFORE, (identity,),
+            lambda reply: {str(x): int(float(when)) for x, when in zip(reply[::2], reply[1::2], strict=True)},
+        )  # fmt: skip
+
+    def heard(self, identity: str, told: Mapping[str, int]) -> Call[None]:
+        """Note that verdicts have arrived: they are not told again."""
+        return Call(lease_scripts.HEARD, (identity, *(part for one in told.items() for part in one)), lambda _: None)
 
     def may_read(self, identity: str, blob: str) -> Call[bool]:
         """Tell whether an open lease of the identity names a blob."""

@@ -14,10 +14,14 @@ from ar_coordinator.store import Store, keys
 from ar_coordinator.store.lease_scripts import (
     CLAIMS_A_LEASE,
     COOL_DOWN_MS,
+    ENDED_LEASES,
     FIRST_SLOTS,
+    KEPT_RECORDS,
     LONGEST_COOL_DOWN_MS,
     NOISY_FAILURES,
     RECORDED_A_LEASE,
+    RECORDED_AN_HOUR,
+    TOLD,
     WAITING_CLAIMS,
 )  # fmt: skip
 from ar_coordinator.store.leases import KEEP_MS, Granted, Name, NewLease, Renewed, Reported, Standing, Tried
@@ -555,3 +559,160 @@ def test_the_last_attempts_are_told(opened: Store, lease: Name) -> None:
     report(opened, "i-a", lease, 1, *lines, now=2000)
     attempts = grant(opened, "l-2", "i-a", 2000).attempts
     assert attempts == tuple(f"line {n}" for n in range(11, 1, -1))
+
+
+# --- What one machine can leave behind
+
+
+def blobs(store: Store) -> set[str]:
+    return set(store.connection.text.keys("ar:blob*"))
+
+
+def kept(*contents: str, waiting: bool = True) -> set[str]:
+    """The keys of these bytes, and that only a waiting claim needs them."""
+    names = [sha256(content.encode()) for content in contents]
+    return {make(name) for name in names for make in ([keys.blob, keys.blob_of] if waiting else [keys.blob])}
+
+
+def test_only_the_last_claim_of_a_report_leaves_its_bytes(opened: Store, lease: Name) -> None:
+    answer = report(opened, "i-a", lease, 1, *(claim(n, f"content {n}") for n in range(1, 8)), now=2000)
+    assert answer.queued == tuple(f"x-{n:016x}" for n in range(1, 8))
+    assert blobs(opened) == kept("content 7")
+    states = [x.state for x in opened.experiments.get_many(answer.ids)]
+    assert states == [S.WITHDRAWN] * 6 + [S.QUEUED]
+    assert {x.blob for x in opened.experiments.get_many(answer.ids[:-1])} == {""}
+
+
+def test_a_claim_that_was_replaced_unmeasured_takes_its_bytes_along(opened: Store, lease: Name) -> None:
+    report(opened, "i-a", lease, 1, claim(1, "good"), now=2000)
+    assert blobs(opened) == kept("good")
+    (second,) = report(opened, "i-a", lease, 2, claim(2, "better"), now=2000).queued
+    assert blobs(opened) == kept("better")
+    # One that was begun with keeps them: the ledger wants them, and a batch may name them.
+    assert opened.experiments.start(second, 0)
+    assert opened.experiments.move(second, S.VERIFYING, S.QUEUED)
+    report(opened, "i-a", lease, 3, claim(3, "best"), now=2000)
+    assert blobs(opened) == kept("better", "best")
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("whose", ["the pool's", "a proposal's", "another problem's claim's"])
+def test_bytes_that_somebody_else_needs_stay(opened: Store, lease: Name, when: str, whose: str) -> None:
+    """Else a machine could claim a published file, replace its claim, and so take the file from the pool."""
+    open_problem(opened, PROBLEMS[1])
+
+    def also_need() -> None:
+        if whose == "the pool's":
+            opened.blobs.put(b"good")
+        elif whose == "a proposal's":
+            x = Experiment(
+                id="x-by-hand", problem=PROBLEMS[1], revision=1, state=S.QUEUED, contributor="ada", worker="m-1",
+                agent="hand", parent="h0", created=WHEN, updated=WHEN, blob=sha256(b"good"),
+            )  # fmt: skip
+            added = opened.experiments.add(x, content_hash="h", once="once", quota="quota", limit=0, content=b"good")
+            assert added.answer == "added"
+        else:
+            other = grant(opened, "l-2", "i-b", 1000, PROBLEMS[1])
+            report(opened, "i-b", Name(id="l-2", fencing=other.fencing), 1, claim(9, "good"), now=2000)
+
+    if when == "before":
+        also_need()
+    report(opened, "i-a", lease, 1, claim(1, "good"), now=2000)
+    if when == "after":
+        also_need()
+    report(opened, "i-a", lease, 2, claim(2, "better"), now=2000)
+    assert blobs(opened) >= kept("good", waiting=False) | kept("better")
+    assert opened.blobs.get(sha256(b"good")) == b"good"
+
+
+def test_a_claim_whose_problem_was_withdrawn_takes_its_bytes_along(opened: Store, lease: Name) -> None:
+    (one,) = report(opened, "i-a", lease, 1, claim(1, "good"), now=2000).queued
+    assert opened.experiments.move(one, S.QUEUED, S.WITHDRAWN, reason=Reason.WITHDRAWN)
+    assert standing(opened, "i-a", 2000).settled == (one,)
+    assert blobs(opened) == set()
+
+
+def test_what_one_machine_has_recorded_in_an_hour_is_bounded(opened: Store, lease: Name) -> None:
+    text, hour, most = opened.connection.text, "ar:hour:i-a", RECORDED_AN_HOUR * FIRST_SLOTS
+    report(opened, "i-a", lease, 1, plain(1), claim(2, "good"), now=2000)
+    assert text.get(hour) == "2"
+    assert 3500 < text.ttl(hour) <= 3600
+    # Instead of the other ten thousand.
+    text.set(hour, most // 2 - 1, keepttl=True)
+    answer = report(opened, "i-a", lease, 2, plain(3), plain(4), claim(5, "better"), now=2000)
+    assert answer.ids == ("x-0000000000000003", "", "x-0000000000000005")
+    assert answer.experiments == 3
+    assert grant(opened, "l-2", "i-a", 2000, slots=1).answer == "granted"
+    text.set(hour, most, keepttl=True)
+    opened.leases.run(opened.leases.release_others("i-a", []))
+    answer = report(opened, "i-a", lease, 3, plain(6), claim(7, "best"), now=2000)
+    assert (answer.ids, answer.experiments, answer.queued) == (("", ""), 2, ())
+    refused = grant(opened, "l-3", "i-a", 2000)
+    assert (refused.answer, 0 < refused.wait_ms <= 3_600_000) == ("quota", True)
+    assert grant(opened, "l-4", "i-b", 2000).answer == "granted"
+    # Who is trusted with more leases may tell of more.
+    text.hset(keys.trust("i-a"), "held", 1)
+    assert grant(opened, "l-5", "i-a", 2000).answer == "granted"
+
+
+def test_old_records_are_left_to_the_ledger_in_git(opened: Store, lease: Name) -> None:
+    text = opened.connection.text
+    recorded = keys.experiments(P, S.RECORDED.value)
+    first = report(opened, "i-a", lease, 1, plain(1), plain(2), plain(3), claim(4, "good"), now=2000).ids
+    filler = {f"x-{n}": 10 + n for n in range(KEPT_RECORDS - 3)}
+    text.zadd(recorded, filler)
+    text.zadd(keys.experiments(P), filler)
+    report(opened, "i-a", lease, 2, plain(5), plain(6), now=2000)
+    assert text.zcard(recorded) == KEPT_RECORDS + 2, "the ledger does not have them yet"
+    (*_, last) = [number for number, x, _ in opened.experiments.ledger_tail(P, 100) if x == first[1]]
+    opened.experiments.trim_ledger_tail(P, last)
+    report(opened, "i-a", lease, 3, plain(7), now=2000)
+    assert text.zcard(recorded) == KEPT_RECORDS + 1
+    assert [x.id for x in opened.experiments.get_many(first)] == [first[2], first[3]]
+    assert text.zscore(keys.experiments(P), first[0]) is None
+    assert total(opened) == 7, "they count still"
+
+
+def test_ended_leases_are_forgotten_when_there_are_too_many(opened: Store, lease: Name) -> None:
+    report(opened, "i-a", lease, 1, plain(1), now=2000)
+    opened.leases.run(opened.leases.release("i-a", lease))
+    for n in range(ENDED_LEASES):
+        assert opened.leases.state("l-1") is LeaseState.RELEASED
+        held = Name(id=f"l-x{n}", fencing=grant(opened, f"l-x{n}", "i-a", 2000).fencing)
+        assert opened.leases.run(opened.leases.release("i-a", held))
+    assert opened.leases.state("l-1") is None
+    assert not opened.connection.text.exists(keys.lease("l-1") + ":receipts")
+    assert opened.leases.state("l-x0") is LeaseState.RELEASED
+
+
+# --- Verdicts that have to arrive
+
+
+def told(store: Store) -> dict[str, int]:
+    return store.leases.run(store.leases.told("i-a"))
+
+
+def test_a_verdict_is_kept_until_it_has_arrived(opened: Store, lease: Name) -> None:
+    for n in (1, 2):
+        report(opened, "i-a", lease, n, claim(n, f"content {n}"), now=2000)
+    one, other = "x-0000000000000001", "x-0000000000000002"
+    settle(opened, other, S.HELD)
+    assert set(standing(opened, "i-a", 3000).settled) == {one, other}
+    assert told(opened) == {one: 3000, other: 3000}
+    assert opened.experiments.move(other, S.HELD, S.QUEUED)
+    settle(opened, other, S.ACCEPTED)
+    assert standing(opened, "i-a", 4000).settled == (other,), "a person's decision is told, too"
+    opened.leases.run(opened.leases.heard("i-a", {one: 3000, other: 3000}))
+    assert told(opened) == {other: 4000}, "what is told again has to arrive again"
+    opened.leases.run(opened.leases.heard("i-a", {other: 4000, "x-unknown": 1}))
+    assert told(opened) == {}
+
+
+def test_verdicts_that_nobody_hears_are_bounded(opened: Store, lease: Name) -> None:
+    opened.connection.text.zadd("ar:told:i-a", {f"x-{n}": n for n in range(TOLD)})
+    report(opened, "i-a", lease, 1, claim(1, "good"), now=2000)
+    settle(opened, "x-0000000000000001", S.ACCEPTED)
+    standing(opened, "i-a", 2000)
+    assert len(told(opened)) == TOLD
+    assert "x-0" not in told(opened)
+    assert told(opened)["x-0000000000000001"] == 2000

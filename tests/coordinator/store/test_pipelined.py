@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ar_coordinator.embedded_redis import EmbeddedRedis
 from ar_coordinator.store import Store
 from ar_coordinator.store.connection import connect
+from ar_coordinator.store.line import connect as connect_line
 from ar_coordinator.store.pipelined import Call, Pipelined, run_call
 from ar_coordinator.store.resp import Replies, command
 
@@ -70,6 +71,69 @@ def test_what_fails_fails_alone(store: Store) -> None:
     assert (a, long, nested) == ("a", "é" * 10_000, [1, None, ["x", []]])
     assert isinstance(wrong, redis.ResponseError)
     assert isinstance(unreadable, ZeroDivisionError)
+
+
+def test_what_cannot_be_sent_fails_alone(store: Store) -> None:
+    """Not only that: the replies after it must not come to those who asked before."""
+
+    async def mixed() -> list[Any]:
+        pipelined = Pipelined(store.connection.text)
+        # Before there is a connection, and on one.
+        found = []
+        for _ in range(2):
+            calls = [push("a"), push("\ud800"), push("b"), Call("return '\ud800'", (), str), push("c")]
+            found += await asyncio.gather(*(pipelined.run(call) for call in calls), return_exceptions=True)
+        pipelined.close()
+        return found
+
+    found = run(mixed())
+    for a, odd, b, odd_script, c in (found[:5], found[5:]):
+        assert (a, b, c) == ("a", "b", "c")
+        assert isinstance(odd, UnicodeEncodeError)
+        assert isinstance(odd_script, UnicodeEncodeError)
+
+
+def test_a_line_answers_whom_it_was_asked_by(store: Store) -> None:
+    async def asked() -> list[Any]:
+        line = await connect_line(store.connection.text.connection_pool)
+        with pytest.raises(UnicodeEncodeError):
+            await line.ask("ECHO", "\ud800")
+        found = await asyncio.gather(line.ask("ECHO", "one"), line.ask("ECHO", "two"))
+        line.close()
+        # Nor does anybody wait for an answer from a line that has ended.
+        with pytest.raises(redis.ConnectionError):
+            await line.ask("ECHO", "three")
+        return found
+
+    assert run(asked()) == ["one", "two"]
+
+
+def test_whatever_keeps_it_from_connecting_nobody_waits_for_ever() -> None:
+    """Settings that make no sense stand for what nobody thought of."""
+    pool: Any = redis.ConnectionPool(connection_class=redis.UnixDomainSocketConnection, path=1.5)
+
+    async def odd() -> list[Any]:
+        pipelined = Pipelined(redis.Redis(connection_pool=pool))
+        calls = [pipelined.run(push(n)) for n in range(2)]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    assert [type(one) for one in run(odd())] == [TypeError, TypeError]
+
+
+def test_nobody_waits_for_a_connection_that_was_given_up(tmp_path: Path) -> None:
+    connection = connect(f"unix://{tmp_path}/nobody.sock")
+
+    async def given_up() -> Any:
+        pipelined = Pipelined(connection.text)
+        waiting = pipelined.submit(push(1))
+        await asyncio.sleep(0)
+        assert pipelined._connecting is not None
+        pipelined._connecting.cancel()
+        return await asyncio.gather(waiting, return_exceptions=True)
+
+    (answer,) = run(given_up())
+    assert isinstance(answer, redis.ConnectionError)
+    connection.close()
 
 
 def test_a_server_that_is_started_again(tmp_path: Path) -> None:
