@@ -65,7 +65,8 @@ proto-lint: setup
 .PHONY: test
 test: setup browser ## all tests; PYTEST_ARGS="tests/core -k lease" for some of them
 	@rest=0; alone=0; \
-	$(BIN)/pytest -n $(PYTEST_WORKERS) --maxprocesses $(PYTEST_MAX_WORKERS) --dist loadfile --durations=10 \
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --maxprocesses $(PYTEST_MAX_WORKERS) --dist loadfile --no-loadscope-reorder \
+	    --durations=10 \
 	    -m "not alone" $(PYTEST_ARGS) || rest=$$?; \
 	[ $$rest -ne 2 ] || exit 2; \
 	$(BIN)/pytest -m alone $(PYTEST_ARGS) || alone=$$?; \

@@ -25,7 +25,15 @@ _READY_SECONDS = 60
 _COMMAND_SECONDS = 120
 
 
-_LONGEST_FIRST = ("e2e/test_crashes", "worker/test_with_pool", "e2e/", "attacks/", "worker/", "sandbox/")
+_LONGEST_FIRST = (
+    "e2e/test_work_stream",
+    "e2e/test_crashes",
+    "worker/test_with_pool",
+    "e2e/",
+    "attacks/",
+    "worker/",
+    "sandbox/",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

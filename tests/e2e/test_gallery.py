@@ -157,9 +157,9 @@ def test_the_log_tells_the_whole_story(clone: Clone, candidates: Path, published
     assert list(accept.trailers) == [*TRAILERS, *disclosed]
     assert accept.author == accept.trailers["Contributor"] == "ada"
     assert accept.trailers["Experiment"] == document["id"]
-    assert accept.score == document["verified"]
-    assert float(accept.trailers["Baseline"]) == document["incumbent"]
-    assert float(accept.trailers["Gain"]) == document["gain"] > 0
+    assert accept.score == document["published"]
+    assert float(accept.trailers["Baseline"]) == document["publication"]["incumbent"]
+    assert float(accept.trailers["Gain"]) == document["publication"]["gain"] > 0
     assert int(accept.trailers["Pairs"]) == document["pairs"]
     assert accept.trailers["Claimed"] == "none"
     assert accept.trailers["Parent-Experiment"] == "root"
