@@ -290,7 +290,8 @@ class Room:
             return
         watched = self._plan.limits if self._cap is None else self._cap.watched
         writable = tuple(bind.target for bind in self._plan.binds if bind.writable)
-        self._watcher = MemoryWatcher(self._init[0], watched, time.monotonic(), writable)
+        self._watcher = MemoryWatcher(self._init[0], watched, time.monotonic())
+        self._watcher.open(writable)
         _write(self._open["link"], b"go\n")
         self._started = time.monotonic()
         if self._on_start is not None:

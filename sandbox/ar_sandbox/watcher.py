@@ -40,11 +40,10 @@ class MemoryWatcher:
     that one's child. Resident sizes are cheap but count shared pages once per process, so only when their sum is over
     the limit are the proportional sizes asked for.
 
-    ``writable`` are the folders, as the room has them, of file systems in memory that outlive it; what they hold
-    beyond now is the room's. So the watcher is made before the room's command begins.
+    It holds nothing until ``open``, so that whatever interrupts that leaves something to ``close``.
     """
 
-    def __init__(self, init: int, limits: Limits, now: float, writable: tuple[str, ...] = ()) -> None:
+    def __init__(self, init: int, limits: Limits, now: float) -> None:
         self._limits = limits
         self._next = now
         self._init = str(init)
@@ -53,6 +52,14 @@ class MemoryWatcher:
         self._scratch: list[int] = []
         self._kept: list[tuple[int, int]] = []
         self._sockets, self._a_socket = -1, 2 * _send_buffer()
+
+    def open(self, writable: tuple[str, ...] = ()) -> None:
+        """Take hold of the room's file systems, before its command begins.
+
+        ``writable`` are the folders, as the room has them, of those in memory that outlive it; what they hold beyond
+        now is the room's.
+        """
+        init = self._init
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
         # The room may be dead already; then there is nothing to watch.
         with contextlib.suppress(OSError):

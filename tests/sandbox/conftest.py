@@ -2,6 +2,7 @@
 
 import base64
 import ctypes
+import gc
 import hashlib
 import http.server
 import io
@@ -36,7 +37,7 @@ def sandbox() -> Sandbox:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_left() -> Iterator[None]:
+def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Whatever a room leaves behind becomes a child of this process, and fails the test."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     files = set(Path("/proc/self/fd").iterdir())
@@ -48,7 +49,11 @@ def _nothing_left() -> Iterator[None]:
         if process.status() == psutil.STATUS_ZOMBIE:
             os.waitpid(process.pid, 0)
     assert [process for process in left if process.is_running()] == []
-    assert len(set(Path("/proc/self/fd").iterdir()) - files) <= 1, "a descriptor was left open"
+    # An exception may come when the system has made a pipe and Python has not yet said so to anybody.
+    spared = 2 if request.node.get_closest_marker("interrupted") else 1
+    gc.collect()  # an exception's frames may still hold what they had open
+    found = set(Path("/proc/self/fd").iterdir()) - files
+    assert len(found) <= spared, ["a descriptor was left open", *(os.readlink(fd) for fd in found if fd.is_symlink())]
 
 
 MANIFEST = """

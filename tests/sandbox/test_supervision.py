@@ -44,6 +44,7 @@ def test_an_exception_from_a_signal_ends_the_room(sandbox, folder, alarm):
 
 # An exception inside the standard library's Popen leaves an object that warns when it is collected.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.interrupted
 @pytest.mark.parametrize("delay", [0.001 * n for n in range(1, 30, 2)])
 def test_an_exception_at_any_moment_leaves_nothing(sandbox, folder, alarm, delay):
     prepared = folder(score=SLEEPER).prepared()
