@@ -53,7 +53,8 @@ def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     spared = 2 if request.node.get_closest_marker("interrupted") else 1
     gc.collect()  # an exception's frames may still hold what they had open
     found = set(Path("/proc/self/fd").iterdir()) - files
-    assert len(found) <= spared, ["a descriptor was left open", *(str(fd.readlink()) for fd in found if fd.is_symlink())]
+    names = [str(fd.readlink()) for fd in found if fd.is_symlink()]
+    assert len(found) <= spared, f"a descriptor was left open: {names}"
 
 
 MANIFEST = """
