@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from ar_coordinator import judgement
+from ar_coordinator import judgement, release
 from ar_coordinator.doorbell import Doorbell
 from ar_coordinator.evidence import Score
 from ar_coordinator.git_store import StaleHeadError
@@ -215,7 +215,8 @@ class Auditing:
     ) -> None:  # fmt: skip
         versions = self._versions(audit.problem, audit.head)
         restored, taken_back = versions[audit.probe], versions[audit.probe + 1 :]
-        published = judgement.publish(opened.problem, opened.window, measured.pairs)
+        measured_again = judgement.publish(opened.problem, opened.window, measured.pairs)
+        published = release.of_publication(opened.problem, opened.ladder, measured_again)
         scored = all(pair.incumbent is not None and pair.incumbent.score is not None for pair in measured.pairs)
         reversal = Reversal(
             problem=audit.problem,
@@ -226,7 +227,7 @@ class Auditing:
             # What gave no score goes with the one that it was accepted with.
             baseline=published.baseline if scored else Score.parse(versions[-1].trailers["Score"]).value,
             pairs=pairs,
-            evidence=evidence,
+            evidence=None if evidence is None else release.enough(opened.ladder, evidence, ALPHA),
             verifier=measured.verifier,
             locked_digest=opened.locked_digest,
             restored=restored.commit,

@@ -82,12 +82,16 @@ class Publication:
     locked_digest: str
     seeds: tuple[str, ...] = ()
     integrity: str = HIGH
+    step: float | None = None
+    """What the scores of this revision are rounded to; ``None`` where they are as they were measured."""
 
     def __post_init__(self) -> None:
         _check_common(self.problem, self.revision, self.locked_digest)
         _check("Integrity", _INTEGRITY, self.integrity)
         for seed in self.seeds:
             _check("Seeds", _SEED, seed)
+        if self.step is not None and _finite("step", self.step) <= 0:
+            raise EvidenceError("Rounded-To: must be above 0")
 
     def to_message(self, note: str = "", *, decimals: int | None = None) -> bytes:
         """Return the commit message; ``note`` defaults to "Publish NAME"."""
@@ -98,6 +102,8 @@ class Publication:
             "Score": str(self.score),
             "Locked-Digest": self.locked_digest,
         }
+        if self.step is not None:
+            trailers["Rounded-To"] = repr(self.step)
         if self.seeds:
             trailers["Seeds"] = " ".join(self.seeds)
         if self.integrity != HIGH:
@@ -114,6 +120,7 @@ class Publication:
             locked_digest=_get(trailers, "Locked-Digest"),
             seeds=tuple(trailers.get("Seeds", "").split()),
             integrity=trailers.get("Integrity", HIGH),
+            step=number_of(trailers, "Rounded-To") if "Rounded-To" in trailers else None,
         )
 
 

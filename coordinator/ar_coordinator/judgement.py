@@ -41,6 +41,8 @@ class Judgement:
     candidate: float | None
     incumbent: float | None
     feedback: str
+    alpha: float = ALPHA
+    """The level that it was decided at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,7 @@ def judge(
         candidate=_mean(p.candidate for p in rests_on),
         incumbent=_mean(p.incumbent for p in rests_on),
         feedback=next((p.candidate.feedback for p in pairs if p.candidate and p.candidate.feedback), ""),
+        alpha=alpha,
     )
 
 
@@ -145,8 +148,11 @@ def publish(problem: Problem, window: Window | None, pairs: Sequence[PairResult]
     )
 
 
-def failed_guard(problem: Problem, pairs: Sequence[PairResult]) -> str | None:
-    """Return which guard an accepted candidate breaks, as a sentence, or ``None``."""
+def failed_guard(problem: Problem, pairs: Sequence[PairResult], *, numbers: bool = True) -> str | None:
+    """Return which guard an accepted candidate breaks, as a sentence, or ``None``.
+
+    ``numbers`` tells whether the sentence may have what was measured in it.
+    """
     for guard in problem.acceptance.guards:
         mine = _mean_secondary([p.candidate for p in pairs], guard.metric)
         theirs = _mean_secondary([p.incumbent for p in pairs], guard.metric)
@@ -154,27 +160,30 @@ def failed_guard(problem: Problem, pairs: Sequence[PairResult]) -> str | None:
             side = "candidate" if mine is None else "current best"
             return f"The scorer did not print {guard.metric} in every run of the {side}, which a guard needs."
         if _regression(guard, mine, theirs) > guard.max_regression:
-            return (
-                f"{guard.metric} went from {theirs:g} to {mine:g}, "
-                f"worse by more than the {guard.max_regression * 100:g} % that its guard allows."
-            )
+            how = f"went from {theirs:g} to {mine:g}, worse" if numbers else "got worse"
+            return f"{guard.metric} {how} by more than the {guard.max_regression * 100:g} % that its guard allows."
     return None
 
 
-def implausible(problem: Problem, published: Published) -> str | None:
-    """Return why an accept should wait for a person, as a sentence, or ``None``."""
+def implausible(problem: Problem, published: Published, *, numbers: bool = True) -> str | None:
+    """Return why an accept should wait for a person, as a sentence, or ``None``.
+
+    ``numbers`` tells whether the sentence may have what was measured in it.
+    """
     limit = problem.plausible_gain
     if limit is not None and limit is not problem.acceptance.max_plausible_gain and published.gain > 0:
         return f"Every gain of this problem waits for a person: {problem.evaluation.kind.caveat}."
     if limit is not None and published.gain > limit.at(published.baseline):
-        return f"The gain of {published.gain:g} is above what this problem calls plausible ({limit})."
+        gain = f"gain of {published.gain:g}" if numbers else "gain"
+        return f"The {gain} is above what this problem calls plausible ({limit})."
     best = problem.metric.best_known
     if best is not None:
         beyond = improvement(problem.metric.direction, published.score, best.value)
         allowance = max(problem.acceptance.min_gain.at(best.value), 10.0**-best.decimals)
         # 2.635984 − 2.635983 is a little more than 0.000001 in binary, and still no more than one unit.
         if beyond > allowance * (1 + _ROUNDING):
-            return f"The score {published.score:g} beats the best known value {best.value:g}."
+            score = f"score {published.score:g}" if numbers else "score"
+            return f"The {score} beats the best known value {best.value:g}."
     return None
 
 

@@ -6,7 +6,7 @@ Not here: changing any of it (``histories``, ``opening``).
 from dataclasses import dataclass
 
 from ar_coordinator.store import Store
-from ar_core.acceptance import Window, derive_window
+from ar_core.acceptance import Ladder, Window, derive_window
 from ar_core.manifest import read_manifest
 from ar_core.problem import MANIFEST_NAME, Noise, Problem
 
@@ -23,6 +23,8 @@ class OpenProblem:
     window: Window | None
     """For noise of seeds."""
     locked_digest: str
+    ladder: Ladder
+    """How finely what is measured may be told."""
 
     @property
     def deterministic(self) -> bool:
@@ -53,4 +55,9 @@ def open_problem(store: Store, name: str) -> OpenProblem:
         files=files,
         window=window,
         locked_digest=fields["locked_digest"],
+        ladder=Ladder(
+            step=float(fields["step"]) if fields.get("step") else None,
+            low=problem.metric.low,
+            high=problem.metric.high,
+        ),
     )

@@ -21,6 +21,7 @@ from ar_coordinator.store.connection import now_ms
 from ar_coordinator.store.problems import Record
 from ar_coordinator.verifier_machine import needs_of, needs_text
 from ar_coordinator.work_order import RegistrationOrder, RegistrationResult, decode_result, encode
+from ar_core.acceptance import Ladder, step_of
 from ar_core.candidate import content_hash, sha256
 from ar_core.errors import PoolError
 from ar_core.lifecycle import ProblemState
@@ -214,14 +215,22 @@ class Opener:
         contents = {path: self.store.blobs.get(blob) for path, blob in files.items()}
         digest = digest_files(problem.locked_files(contents))
         deterministic = problem.acceptance.noise is Noise.NONE
-        mean = result.baseline if deterministic or result.mean is None else result.mean
+        mean = _number(result.baseline if deterministic or result.mean is None else result.mean)
+        step = step_of(
+            hidden=bool(problem.hidden_files(contents)), noise=problem.acceptance.noise,
+            min_gain=problem.acceptance.min_gain, baseline=mean,
+        )  # fmt: skip
+        ladder = Ladder(step=step, low=problem.metric.low, high=problem.metric.high)
         # The interval is that of a mean; so few times have none of their median.
         interval = result.interval if problem.acceptance.noise is Noise.SEED else None
-        score = Score(value=_number(mean), unit=problem.metric.unit, n=result.n, interval=interval)
+        score = Score(
+            value=ladder.score(mean), unit=problem.metric.unit, n=result.n, interval=ladder.score_interval(interval)
+        )
         seeds = [] if deterministic else registration_seeds(self.seed_key, problem, revision)[: result.n]
         publication = Publication(
             problem=problem.name, revision=revision, score=score, locked_digest=digest,
             seeds=tuple(f"{run}-{scorer}" for run, scorer in seeds), integrity=problem.evaluation.kind.integrity,
+            step=step,
         )  # fmt: skip
         when = datetime.now(UTC)
         head = self._commit(problem, revision, contents, publication, fields.get("publisher", ""), when)
@@ -247,7 +256,7 @@ class Opener:
             **{**own, "files": fields["files"], "revision": revision, "state_reason": "", "baseline": score.value,
                "best": score.value, "best_low": low, "best_high": high, "best_n": result.n, "best_sd": result.sd,
                "best_blob": files[mutable], "best_experiment": "", "head": head, "locked_digest": digest,
-               "findings": findings, "evaluation": result.seconds,
+               "step": step, "findings": findings, "evaluation": result.seconds,
                "has_hidden": bool(problem.hidden_files(contents))},
         )  # fmt: skip
         log.info("problem open", problem=problem.name, revision=revision, baseline=score.value)

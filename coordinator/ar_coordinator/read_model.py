@@ -5,12 +5,15 @@ Not here: who asks (everything here is public), how it is shown, and changing an
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import cast
 
+import msgspec
+
 from ar_coordinator.git_paths import PathRefusedError
 from ar_coordinator.git_store import RepositoryError
+from ar_coordinator.release import Released
 from ar_coordinator.repository import MAIN, MissingFileError, ProblemRepository
 from ar_coordinator.store import Store, keys
 from ar_coordinator.store.blobs import BlobMissingError
@@ -57,6 +60,8 @@ class Scrutiny:
     trials: int
     next_level: float
     """What the strict rule leaves for the next verification."""
+    step: float | None
+    """What released scores are rounded to; ``None`` where they are as they were measured."""
     audit_passed: str
     """The commit that the last audit found no worse than what was before; empty while there was none."""
     audit_pairs: int
@@ -125,6 +130,7 @@ class ReadModel:
         return Scrutiny(
             trials=trials,
             next_level=strict_level(DEFAULT_ALPHA, trials + 1, min(int(fields.get("trials_accepted") or 0), trials)),
+            step=float(fields["step"]) if fields.get("step") else None,
             audit_passed=fields.get("audit_passed") or "",
             audit_pairs=int(fields.get("audit_pairs") or 0),
         )
@@ -140,6 +146,14 @@ class ReadModel:
     def experiment(self, experiment_id: str) -> Experiment | None:
         """Return one experiment by its identifier."""
         return self._store.experiments.get(experiment_id) if _EXPERIMENT.fullmatch(experiment_id) else None
+
+    def for_operator(self, x: Experiment) -> Experiment:
+        """Return a held experiment with what was measured, also where nobody else is told before the decision."""
+        kept = self._store.experiments.field(x.id, "kept") if x.state is ExperimentState.HELD else None
+        if not kept:
+            return x
+        measured = asdict(msgspec.json.decode(kept, type=Released))
+        return replace(x, **{**measured, "explanation": x.explanation})
 
     def recent(self, limit: int = 10) -> list[Experiment]:
         """Return the experiments of the whole pool that changed last, the latest change first."""

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from ar_coordinator import judgement
+from ar_coordinator import judgement, release
 from ar_coordinator.doorbell import Doorbell
 from ar_coordinator.evidence import Evidence, Score
 from ar_coordinator.git_store import RepositoryError, StaleHeadError
@@ -20,12 +20,12 @@ from ar_coordinator.judgement import Judgement, Published
 from ar_coordinator.measuring import FAILED, Measured, Measuring, Series, more_pairs, names_of
 from ar_coordinator.open_problem import OpenProblem, open_problem
 from ar_coordinator.rebasing import rebase
+from ar_coordinator.release import Released
 from ar_coordinator.store import Store
 from ar_coordinator.store.connection import now_ms
 from ar_core.acceptance import Verdict, publication_pairs, strict_level
 from ar_core.candidate import content_hash, sha256
 from ar_core.lifecycle import ExperimentState, ProblemState, Reason
-from ar_core.metric import improvement
 from ar_core.records import Experiment, PublishedScore
 
 log = structlog.get_logger("referee")
@@ -149,7 +149,7 @@ class Verification:
     def _publish(self, x: Experiment, series: Series, judged: Judgement, measured: Measured) -> None:
         """Measure the published score on fresh pairs where there is noise, look at guards, and commit."""
         opened = series.opened
-        broken = judgement.failed_guard(opened.problem, measured.pairs)
+        broken = judgement.failed_guard(opened.problem, measured.pairs, numbers=opened.ladder.step is None)
         if broken is not None:
             self._reject(x, series, judged, measured, Reason.GUARD_FAILED, broken)
             return
@@ -171,9 +171,9 @@ class Verification:
         published = judgement.publish(opened.problem, opened.window, again.pairs)
         if not _came_back(opened, judged, published):
             # What is committed states its gain: a version that came out worse on fresh seeds is no record.
-            self._reject(x, series, judged, measured, Reason.NOT_REPRODUCED, _not_again(published))
+            self._reject(x, series, judged, measured, Reason.NOT_REPRODUCED, _not_again(opened, published))
             return
-        doubt = judgement.implausible(opened.problem, published)
+        doubt = judgement.implausible(opened.problem, published, numbers=opened.ladder.step is None)
         if doubt is not None and not self.store.experiments.field(x.id, "released"):
             self._hold(x, series, judged, measured, doubt)
             return
@@ -185,6 +185,8 @@ class Verification:
     ) -> None:  # fmt: skip
         """Commit an accept; ``published`` was measured in the pairs of ``again``."""
         decision, opened = judged.decision, series.opened
+        told = release.of_accept(opened.problem, opened.ladder, judged)
+        published = release.of_publication(opened.problem, opened.ladder, published)
         reason = Reason.REBASED if self.store.experiments.field(x.id, "rebased_from") else decision.reason
         evidence = Evidence(
             experiment=x.id,
@@ -203,7 +205,7 @@ class Verification:
             claimed=x.claimed,
             gain=published.gain,
             pairs=decision.n,
-            evidence=None if decision.exact else decision.evidence,
+            evidence=told.evidence,
             verifier=names_of([*measured.verifier.split(", "), *again.verifier.split(", ")]),
             locked_digest=opened.locked_digest,
             parent_experiment=self.store.problems.field(x.problem, "best_experiment") or None,
@@ -216,7 +218,7 @@ class Verification:
         content = self.store.blobs.get(x.blob)
         repository = self.histories.repository(x.problem)
         # The commit states what is published. What was verified is written down before, so that no crash loses it.
-        self.store.experiments.note(x.id, **_record(series, judged, measured))
+        self.store.experiments.note(x.id, **_record(told, judged, measured))
         try:
             commit = repository.commit_accept(
                 opened.head, opened.problem.files.mutable, content, message, x.contributor, when
@@ -225,7 +227,7 @@ class Verification:
             self.histories.reconcile(x.problem)
             self._again(x, series.attempt, "The best version changed meanwhile.", delay_ms=0)
             return
-        self.histories.apply_accept(x, evidence, commit, opened.head, when, explanation=decision.explanation,
+        self.histories.apply_accept(x, evidence, commit, opened.head, when, explanation=told.explanation,
                                     published=_published(published, again), sd=published.sd)  # fmt: skip
         if opened.problem.acceptance.strict:
             # After the accept: one that a kill leaves uncounted makes the rule stricter, never more lenient.
@@ -238,6 +240,12 @@ class Verification:
 
     def _settle_without_gain(self, x: Experiment, series: Series, judged: Judgement, measured: Measured) -> None:
         """Reject, unless the candidate was built on an older version and its change can be made on today's best."""
+        if series.opened.ladder.step is not None and judged.decision.reason in _NO_GAIN:
+            # Else a file that breaks a guard on purpose could ask "better or not" without ever becoming the best.
+            broken = judgement.failed_guard(series.opened.problem, measured.pairs, numbers=False)
+            if broken is not None:
+                self._reject(x, series, judged, measured, Reason.GUARD_FAILED, broken)
+                return
         if judged.decision.reason not in _NO_GAIN or not self._is_stale(x, series):
             self._reject(x, series, judged, measured)
             return
@@ -288,19 +296,22 @@ class Verification:
         self, x: Experiment, series: Series, judged: Judgement, measured: Measured,
         reason: Reason | None = None, explanation: str = "",
     ) -> None:  # fmt: skip
-        changes = _record(series, judged, measured)
+        told = release.of_others(series.opened.problem, series.opened.ladder, judged)
         self.store.experiments.move(
             x.id, ExperimentState.VERIFYING, ExperimentState.REJECTED, attempt=series.attempt,
-            **{**changes, "reason": reason or judged.decision.reason or Reason.NO_IMPROVEMENT,
-               "explanation": explanation or judged.decision.explanation},
+            **{**_record(told, judged, measured), "reason": reason or judged.decision.reason or Reason.NO_IMPROVEMENT,
+               "explanation": explanation or told.explanation},
         )  # fmt: skip
         self._close(series, measured)
 
     def _hold(self, x: Experiment, series: Series, judged: Judgement, measured: Measured, doubt: str) -> None:
-        changes = _record(series, judged, measured)
+        problem, ladder = series.opened.problem, series.opened.ladder
+        told, kept = release.of_others(problem, ladder, judged), release.everything(problem, judged)
         self.store.experiments.move(
             x.id, ExperimentState.VERIFYING, ExperimentState.HELD, attempt=series.attempt,
-            **{**changes, "reason": Reason.IMPLAUSIBLE,
+            **{**_record(told, judged, measured), "reason": Reason.IMPLAUSIBLE,
+               # What the operator decides by, where nobody else is told.
+               "kept": None if ladder.step is None else kept,
                "explanation": f"{doubt} A person decides: the pool's operator can release or refuse it."},
         )  # fmt: skip
         self._close(series, measured)
@@ -312,17 +323,15 @@ class Verification:
         that fails now and then could stop the problem. Where it is the published file, the problem is not what it
         says it is.
         """
+        words = release.explanation(opened.ladder, judged.decision)
         records = self.store.problems.records(x.problem)
         if records and records[-1].experiment and records[-1].revision == opened.revision:
             self.store.problems.update(x.problem, unrepeatable=opened.head)
-            words = f"{judged.decision.explanation} An audit looks at it first."
-            self._again(x, attempt, words, delay_ms=_LOOK_FIRST_MS)
+            self._again(x, attempt, f"{words} An audit looks at it first.", delay_ms=_LOOK_FIRST_MS)
             self.doorbell.look_around()
             return
-        self.store.problems.set_state(
-            x.problem, ProblemState.OPEN, ProblemState.PAUSED, state_reason=judged.decision.explanation
-        )
-        self._again(x, attempt, judged.decision.explanation, delay_ms=0)
+        self.store.problems.set_state(x.problem, ProblemState.OPEN, ProblemState.PAUSED, state_reason=words)
+        self._again(x, attempt, words, delay_ms=0)
 
     def _again(
         self, x: Experiment, attempt: int, explanation: str, *, delay_ms: int, failed: Sequence[str] = ()
@@ -349,22 +358,17 @@ def _series(x: Experiment, opened: OpenProblem, attempt: int, phase: str) -> Ser
     )
 
 
-def _record(series: Series, judged: Judgement, measured: Measured) -> dict[str, object]:
-    """Return what an experiment's record says of its comparison."""
-    decision = judged.decision
-    gain = decision.mean_gain
-    if gain is None and judged.candidate is not None and judged.incumbent is not None:
-        gain = improvement(series.opened.problem.metric.direction, judged.candidate, judged.incumbent)
-    low, high = decision.interval or (None, None)
+def _record(told: Released, judged: Judgement, measured: Measured) -> dict[str, object]:
+    """Return what an experiment's record says of its comparison, but for the sentence."""
     return {
-        "verified": judged.candidate,
-        "incumbent": judged.incumbent,
-        "gain": gain,
-        "gain_low": low,
-        "gain_high": high,
-        "pairs": decision.n,
-        "evidence": None if decision.exact else decision.evidence,
-        "exact": decision.exact,
+        "verified": told.verified,
+        "incumbent": told.incumbent,
+        "gain": told.gain,
+        "gain_low": told.gain_low,
+        "gain_high": told.gain_high,
+        "pairs": judged.decision.n,
+        "evidence": told.evidence,
+        "exact": judged.decision.exact,
         "verifier": measured.verifier,
         "verifier_grade": measured.grade,
         "feedback": judged.feedback,
@@ -388,7 +392,9 @@ def _came_back(opened: OpenProblem, judged: Judgement, published: Published) -> 
     return published.gain > 0
 
 
-def _not_again(published: Published) -> str:
+def _not_again(opened: OpenProblem, published: Published) -> str:
+    if opened.ladder.step is not None:
+        return f"The gain did not come back on {published.n} fresh pairs."
     return (
         f"The gain did not come back: on {published.n} fresh pairs it scored {published.score:g}, "
         f"and the current best {published.baseline:g}."

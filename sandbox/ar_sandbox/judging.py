@@ -82,7 +82,8 @@ def min_gain(problem: Problem, seen: NoiseReport, seconds: float, report: Findin
         width = acceptance.window[1] - acceptance.window[0]
     pairs = pairs_needed(gain - least, math.sqrt(2) * seen.sd, width + least)
     minutes = pairs * 2 * seconds / 60
-    cost = f"a gain of {gain:g} needs about {pairs} pairs, {minutes:.1f} minutes of a verifier"
+    shown_gain = f"{gain:.2g}" if problem.files.hidden else f"{gain:g}"
+    cost = f"a gain of {shown_gain} needs about {pairs} pairs, {minutes:.1f} minutes of a verifier"
     visible = visible_gain(acceptance.max_pairs, least, math.sqrt(2) * seen.sd, width + least)
     shown = f"the smallest gain that {acceptance.max_pairs} pairs (max_pairs) show is about {visible:.2g}"
     if pairs > acceptance.max_pairs:
@@ -131,13 +132,15 @@ def baseline(problem: Problem, seen: NoiseReport, report: Findings) -> None:
         if guard.metric not in seen.secondary:
             said = f"the scorer does not print {guard.metric}, which is a guard"
             report.add("guards", "error", said, "print it beside the score, or remove the guard")
+    # What a registration finds is for everybody to read, and an exact score tells about the hidden files.
+    mine = "the baseline" if problem.files.hidden else f"the baseline's {seen.mean:g}"
     window = problem.acceptance.window
     if window is not None and not window[0] < seen.mean < window[1]:
-        said = f"the baseline's {seen.mean:g} is outside the window [{window[0]:g}, {window[1]:g}]"
+        said = f"{mine} is outside the window [{window[0]:g}, {window[1]:g}]"
         report.add("window", "warning", said, "widen acceptance.window so that the baseline lies inside")
     best = problem.metric.best_known
     if best is not None and improvement(problem.metric.direction, seen.mean, best.value) > 0:
-        said = f"the baseline's {seen.mean:g} is better than the best known {best.value:g}"
+        said = f"{mine} is better than the best known {best.value:g}"
         report.add("best_known", "warning", said, "correct metric.best_known or the direction")
 
 

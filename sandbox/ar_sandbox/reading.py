@@ -31,7 +31,9 @@ def scored(prepared: PreparedProblem, scorer: RoomRun, seconds: float, *, who: s
         read = read_score(scorer.stdout.decode(errors="replace"), metric.name, metric.low, metric.high)
         if read.score is not None:
             return Result(outcome=Outcome.OK, score=read.score, secondary=read.secondary, seconds=seconds)
-        failed = Result(outcome=Outcome.PROTOCOL, score=None, feedback=_feedback(shown, read.problem))
+        # A number outside the range is one that the hidden files gave.
+        said = "the scorer printed no score that counts" if prepared.hidden else read.problem
+        failed = Result(outcome=Outcome.PROTOCOL, score=None, feedback=_feedback(shown, said))
     return Result(outcome=failed.outcome, score=None, feedback=failed.feedback, seconds=seconds)
 
 

@@ -267,7 +267,8 @@ class _Measuring:
             fix = "let the scorer check what it reads, and exit with 1 for what is not a solution"
             self.report.add("cheat", "error", said, fix)
         elif gain >= 0:
-            said = f"{cheat.name} scores {result.score!r}, no worse than the baseline"
+            score = "" if self.problem.files.hidden else f" {result.score!r},"
+            said = f"{cheat.name} scores{score} no worse than the baseline"
             self.report.add("cheat", "warning", said, "start from a baseline that is better than nothing")
 
     def _evaluate(self, candidate: bytes, number: int, *, hash_seed: int | None = None) -> Result:

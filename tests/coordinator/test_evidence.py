@@ -143,6 +143,16 @@ def test_round_trip_whatever_strangers_write(evidence: Evidence, note: str) -> N
     assert not set("\u202e\u2066\u200f") & set(message)
 
 
+def test_the_first_commit_states_what_scores_are_rounded_to() -> None:
+    rounded = replace(PUBLICATION, step=0.05)
+    trailers = parse_trailers(rounded.to_message().decode())
+    assert trailers["Rounded-To"] == "0.05"
+    assert Publication.from_trailers(trailers) == rounded
+    for wrong in ("0.0", "-1.0", "nan", "inf", "much", ""):
+        with pytest.raises(EvidenceError, match="Rounded-To"):
+            Publication.from_trailers({**trailers, "Rounded-To": wrong})
+
+
 @pytest.mark.parametrize("stated", [EVIDENCE, PUBLICATION])
 def test_a_low_integrity_is_stated_and_a_high_one_goes_without_saying(stated: Evidence | Publication) -> None:
     assert "Integrity" not in parse_trailers(stated.to_message("note").decode())

@@ -35,9 +35,9 @@ def test_ten_changes_that_change_nothing(ada: Any, candidates: Path, until: Call
             ("rejected", "inconclusive", None),
         ]
         assert 3 <= line["pairs"] <= 60
-        assert line["evidence"] < 200
         assert line["claimed"] == 0.5
-        assert line["verified"] == pytest.approx(line["incumbent"], abs=0.2)
+        # Hidden files were used: of what is not accepted no score is told.
+        assert (line["verified"], line["incumbent"], line["gain"], line["evidence"]) == (None,) * 4
     shown = ada.pool("show", NAME, "--json").document
     assert (shown["accepted"], shown["experiments"], shown["head"]) == (0, 10, head)
     assert shown["best"] == shown["baseline"]
@@ -46,4 +46,4 @@ def test_ten_changes_that_change_nothing(ada: Any, candidates: Path, until: Call
 def test_a_version_that_scores_worse_on_average(ada: Any, candidates: Path) -> None:
     done = ada.propose(NAME, candidates / NAME / "worse.py")
     assert (done.code, done.document["status"], done.document["reason"]) == (9, "rejected", "no_improvement")
-    assert done.document["verified"] > done.document["incumbent"]
+    assert (done.document["verified"], done.document["published"]) == (None, None)

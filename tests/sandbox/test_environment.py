@@ -139,12 +139,12 @@ def test_what_python_would_start_by_itself_is_left_out(package_index: Any, score
 
 
 @pytest.mark.parametrize("module", ["sitecustomize", "usercustomize"])
-@pytest.mark.parametrize("file", ["{}.py", "{}/__init__.py", "demo-1.0.data/platlib/{}.py"])
 def test_what_python_would_import_by_itself_is_left_out(
-    package_index: Any, score: Callable[..., Result], module: str, file: str
+    package_index: Any, score: Callable[..., Result], module: str
 ) -> None:
     started = "import os; os.environ['STARTED'] = '1'\n"
-    line = package_index.wheel("demo", {"demo.py": MODULE, file.format(module): started})
+    places = [f"{module}.py", f"{module}/__init__.py", f"demo-1.0.data/platlib/{module}.py"]
+    line = package_index.wheel("demo", {"demo.py": MODULE, **dict.fromkeys(places, started)})
     source = f"""
         import importlib.util, os, subprocess, sys
         asked = "import os; print('STARTED' in os.environ)"

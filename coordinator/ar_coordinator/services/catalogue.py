@@ -11,10 +11,11 @@ from typing import Any
 
 from ar_coordinator.events import Events
 from ar_coordinator.read_model import ReadModel
-from ar_coordinator.services.caller import caller
+from ar_coordinator.services.caller import caller, current
 from ar_core.credit import Order
 from ar_core.errors import PoolError
 from ar_core.lifecycle import SETTLED
+from ar_core.records import Experiment, Role
 from ar_core.wire import (
     experiment_state_from_wire,
     experiment_to_wire,
@@ -70,7 +71,7 @@ class Catalogue(catalogue_pb2_grpc.CatalogueServiceServicer):
             before=int(request.page_token) if request.page_token else None,
         )
         return catalogue_pb2.ListExperimentsResponse(
-            experiments=[experiment_to_wire(x) for x in found],
+            experiments=[experiment_to_wire(self._shown(x)) for x in found],
             next_page_token="" if following is None else str(following),
         )
 
@@ -81,12 +82,17 @@ class Catalogue(catalogue_pb2_grpc.CatalogueServiceServicer):
         x = self._read.experiment(request.id)
         if x is None:
             raise PoolError("AR-X400", request.id[:40])
-        response = catalogue_pb2.GetExperimentResponse(experiment=experiment_to_wire(x))
+        response = catalogue_pb2.GetExperimentResponse(experiment=experiment_to_wire(self._shown(x)))
         if request.with_content:
             content = self._read.content(x)
             if content is not None:
                 response.content = content
         return response
+
+    def _shown(self, x: Experiment) -> Experiment:
+        """Return an experiment as whoever calls may see it."""
+        who = current.get()
+        return self._read.for_operator(x) if who is not None and who.role is Role.OPERATOR else x
 
     def GetLeaderboard(  # noqa: N802
         self, request: catalogue_pb2.GetLeaderboardRequest, context: Any

@@ -8,6 +8,7 @@ from ar_core.acceptance.betting import BettingProcess, cheapest_accept, decide_b
 from ar_core.acceptance.decision import Decision, Verdict
 from ar_core.acceptance.exact import decide_exact
 from ar_core.acceptance.false_discovery import strict_level
+from ar_core.acceptance.ladder import Ladder, step_of
 from ar_core.acceptance.pairs import Pair
 from ar_core.acceptance.plan import next_batch, publication_pairs
 from ar_core.acceptance.simplicity import as_good_within_noise, exactly_as_good
@@ -25,6 +26,7 @@ __all__ = [
     "WARM_UP_PAIRS",
     "BettingProcess",
     "Decision",
+    "Ladder",
     "Pair",
     "SignProcess",
     "Verdict",
@@ -42,6 +44,7 @@ __all__ = [
     "median_interval",
     "next_batch",
     "publication_pairs",
+    "step_of",
     "strict_level",
     "worst_difference",
 ]
