@@ -205,13 +205,20 @@ class Person:
 
         From the pool's JSON API: a test that waits asks often, and a command takes a fifth of a second to start.
         """
-        address = f"{self.web}/api/v1/problems/{problem}/experiments?limit=1000"
-        try:
-            with urllib.request.urlopen(address, timeout=30) as page:
-                found: list[dict[str, Any]] = json.load(page)["items"]
-        except OSError:
-            return []
+        found: list[dict[str, Any]] = self._ask(f"{problem}/experiments?limit=1000").get("items", [])
         return found
+
+    def card(self, problem: str) -> dict[str, Any]:
+        """Return a problem as ``ar-pool show --json`` does; empty where the pool does not answer."""
+        return self._ask(problem)
+
+    def _ask(self, path: str) -> dict[str, Any]:
+        try:
+            with urllib.request.urlopen(f"{self.web}/api/v1/problems/{path}", timeout=30) as page:
+                answer: dict[str, Any] = json.load(page)
+        except OSError:
+            return {}
+        return answer
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ def ada(pool: Any, make_problem: Callable[..., Path], tmp_path_factory: pytest.T
     simpler = make_problem("small-sum", "short", min_gain="0.5\nsimpler = true")
     (simpler / "numbers.json").write_text("[1, 2, 0.25, 0.25]\n")
     person.publish(simpler)
-    person.publish(make_problem("noisy-sum", "strict", strict="true"))
+    person.publish(make_problem("noisy-sum", "strict", strict="true", window="[-2.0, 14.0]", max_pairs="80"))
     return person
 
 

@@ -28,8 +28,8 @@ def pool(start_pool: Callable[..., Any]) -> Any:
 @pytest.fixture(scope="module")
 def ada(pool: Any, tmp_path_factory: pytest.TempPathFactory, make_problem: Callable[..., Path]) -> Any:
     person = pool.person(tmp_path_factory.mktemp("ada"), "ada")
-    # A first step that is too small to be shown gives way sooner to a larger one.
-    person.publish(make_problem("noisy-sum", NAME, max_pairs="60"))
+    # A step is soon shown or given up: it is a large share of the window, and there are not many pairs.
+    person.publish(make_problem("noisy-sum", NAME, max_pairs="60", window="[1.0, 7.0]"))
     return person
 
 

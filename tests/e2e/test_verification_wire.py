@@ -153,7 +153,7 @@ def test_an_accept_is_named_after_the_machine_whose_session_measured_it(
     given = one.take()
     assert isinstance(decode_order(given.order), RegistrationOrder)
     assert one.measure(given)
-    until(lambda: ada.pool("show", "far-sum", "--json").document["state"] == "open", 60)
+    until(lambda: ada.card("far-sum").get("state") == "open", 60)
     ada.propose("far-sum", write("[5, 5]"), "--no-wait")
     given = one.take()
     order = decode_order(given.order)
@@ -208,7 +208,7 @@ def test_trouble_is_no_evidence_and_goes_to_another_verifier(
     broken, sound = leaving(), leaving()
     publish("hard-sum")
     assert sound.measure(sound.take())
-    until(lambda: ada.pool("show", "hard-sum", "--json").document["state"] == "open", 60)
+    until(lambda: ada.card("hard-sum").get("state") == "open", 60)
     ada.propose("hard-sum", write("[6, 6]"), "--no-wait")
     given = broken.take()
     assert broken.measure(given, trouble="no more\x1b[31m rooms")
@@ -249,7 +249,7 @@ def test_a_batch_waits_for_a_machine_that_has_what_its_problem_needs(
     publish("big-sum", memory='"32GiB"')
     assert not small.look().batch, "a machine that has the memory is there"
     assert big.measure(big.take(cpus=64, memory=64 * GIB))
-    until(lambda: ada.pool("show", "big-sum", "--json").document["state"] == "open", 60)
+    until(lambda: ada.card("big-sum").get("state") == "open", 60)
     big.give_back()
     ada.propose("big-sum", write("[7, 7]"), "--no-wait")
     waits = "It waits: no verifier that is here has 32 GiB of memory."
@@ -259,7 +259,7 @@ def test_a_batch_waits_for_a_machine_that_has_what_its_problem_needs(
     # It does not keep others from being verified.
     publish("little-sum")
     assert small.measure(small.take())
-    until(lambda: ada.pool("show", "little-sum", "--json").document["state"] == "open", 60)
+    until(lambda: ada.card("little-sum").get("state") == "open", 60)
     ada.propose("little-sum", write("[7, 7]"), "--no-wait")
     assert small.measure(small.take())
     until(lambda: status(ada, "little-sum")["status"] == "accepted", 60)

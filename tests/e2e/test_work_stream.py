@@ -228,7 +228,7 @@ def code_of(error: grpc.RpcError | None) -> str:
 
 
 def shown(ada: Any, problem: str) -> dict[str, Any]:
-    document: dict[str, Any] = ada.pool("show", problem, "--json").document
+    document: dict[str, Any] = ada.card(problem)
     return document
 
 

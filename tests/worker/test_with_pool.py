@@ -30,7 +30,7 @@ def pool(
 
 
 def shown(pool: Any) -> dict[str, Any]:
-    return pool.ada.pool("show", "zlib-dictionary", "--json").document
+    return pool.ada.card("zlib-dictionary")
 
 
 def test_a_machine_joins_improves_the_best_and_everything_it_reported_is_counted(
