@@ -18,7 +18,7 @@ Run = Callable[..., Any]
 
 
 def wrong(token: str) -> str:
-    return token.replace(token[5], "f" if token[5] != "f" else "e", 1)
+    return token[:5] + ("f" if token[5] != "f" else "e") + token[6:]
 
 
 def test_the_right_digest_connects(pool: Any, ar_pool: Run, home: Path) -> None:

@@ -69,7 +69,7 @@ def check(report: str, kept: Path) -> int:
 def test_it_ends_by_itself_and_leaves_nothing_behind(command: Callable[..., Any], tmp_path: Path) -> None:
     before = set(psutil.Process().children(recursive=True))
     kept = tmp_path / "kept"
-    done = command("ar_coordinator", "demo", "--for", "6s", "--keep", str(kept))
+    done = command("ar_coordinator", "demo", "--for", "2s", "--keep", str(kept))
     assert done.code == 0, done
     check(done.out, kept)
     left = [process for process in psutil.Process().children(recursive=True) if process not in before]

@@ -38,8 +38,7 @@ def busy() -> Iterator[subprocess.Popen[bytes]]:
 
 
 @pytest.fixture(scope="module")
-def pool(start_pool: Callable[..., Any], busy: subprocess.Popen[bytes]) -> Any:
-    assert busy.poll() is None
+def pool(start_pool: Callable[..., Any]) -> Any:
     return start_pool()
 
 
@@ -83,8 +82,9 @@ def test_it_is_registered_with_its_price(pool: Any, published: dict[str, Any]) -
 
 
 def test_other_bytes_that_are_no_faster_are_not_accepted(
-    ada: Any, problems: Path, published: dict[str, Any], write: Callable[..., Path]
+    ada: Any, problems: Path, published: dict[str, Any], busy: subprocess.Popen[bytes], write: Callable[..., Path]
 ) -> None:
+    assert busy.poll() is None
     start = (problems / NAME / "handler.py").read_text()
     # Not only a comment: what differs in nothing but its layout is refused before it is measured.
     same = start.replace("found", "count") + "\n# The same again.\n"
@@ -97,8 +97,9 @@ def test_other_bytes_that_are_no_faster_are_not_accepted(
 
 
 def test_what_is_faster_is_accepted(
-    pool: Any, ada: Any, candidates: Path, published: dict[str, Any], tmp_path: Path
+    pool: Any, ada: Any, candidates: Path, published: dict[str, Any], busy: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:
+    assert busy.poll() is None
     done = ada.propose(NAME, candidates / NAME / "better.py", "--note", "prepared once")
     assert (done.code, done.document["status"]) == (0, "accepted"), done
     document = done.document
