@@ -33,7 +33,7 @@ _DEATH_PATIENCE = 5.0
 TICK = 0.05
 """Seconds between two looks at a room's limits."""
 _CHUNK = 65536
-_OF_THE_ROOM = ("words in", "filter in", "info out", "stdout out", "stderr out", "link out")
+_OF_THE_ROOM = ("words in", "filter in", "stdout out", "stderr out", "link out")
 """Our copies of the descriptors that a room has."""
 _CPU_SIGNAL_STATUS = 128 + signal.SIGXCPU
 
@@ -110,7 +110,6 @@ class Room:
         self._open: dict[str, int] = {}
         self._monitor: subprocess.Popen[bytes] | None = None
         self._init: tuple[int, int] | None = None
-        self._info = b""
         self._started: float | None = None
         self._watcher: MemoryWatcher | None = None
         self._out, self._err = _Tail(), _Tail()
@@ -136,12 +135,13 @@ class Room:
     def _start(self) -> None:
         words_in, words_out = self._pipe("words in", "words out")
         filter_in, filter_out = self._pipe("filter in", "filter out")
-        _, info = self._pipe("info", "info out")
+        # No pipe: if we are killed now, writing to one would end bubblewrap while its other half waits for it.
+        info = self._open["info"] = os.memfd_create("info")
         _, out = self._pipe("stdout", "stdout out")
         _, err = self._pipe("stderr", "stderr out")
         ours, theirs = socket.socketpair()
         self._open["link"], self._open["link out"] = ours.detach(), theirs.detach()
-        for name in ("info", "link", "stdout", "stderr"):
+        for name in ("link", "stdout", "stderr"):
             self._waiting.register(self._open[name], selectors.EVENT_READ, name)
         bwrap = [self._tools.bwrap, "--args", str(words_in), "--", *inner_command(self._plan)]
         with _said_to_be_ours():
@@ -272,8 +272,6 @@ class Room:
                 self._out.add(data)
             elif name == "stderr":
                 self._err.add(data)
-            elif name == "info":
-                self._info += data
             if not data:
                 self._close(name)
         return ready
@@ -283,8 +281,6 @@ class Room:
 
         Bubblewrap itself ends when that process says that the command has ended, which is before it is dead.
         """
-        if not self._info and "info" in self._open:
-            self._info = _read(self._open["info"])  # written before the room was made, so there is something
         self._init = self._find_init()
         if self._init is None:
             return
@@ -300,7 +296,8 @@ class Room:
     def _find_init(self) -> tuple[int, int] | None:
         """Return the number and a handle of the room's first process, as bubblewrap named it."""
         try:
-            pid = int(json.loads(self._info)["child-pid"])
+            said = os.pread(self._open["info"], _CHUNK, 0)  # written before the room was made, so there is something
+            pid = int(json.loads(said)["child-pid"])
             handle = os.pidfd_open(pid)
         except (ValueError, KeyError, TypeError, ProcessLookupError):
             return None

@@ -101,6 +101,36 @@ def test_kill_9_of_us_ends_everything(tmp_path, folder):
     assert alive == []
 
 
+KILLED_AT_BIRTH = """
+import os, signal, sys
+from ar_sandbox import supervisor
+from ar_sandbox.machine import TRIAL_LIMITS
+from ar_sandbox.rooms import Sandbox
+machine = Sandbox.detect().machine
+write = supervisor._write
+def write_and_die(fd, data):
+    write(fd, data)
+    if b"--unshare-user" in data:
+        os.kill(os.getpid(), signal.SIGKILL)
+with machine.stage({}) as stage:
+    supervisor._write = write_and_die
+    machine.run(stage, ("sleep", "600"), limits=TRIAL_LIMITS, binds=())
+"""
+
+
+def test_kill_9_of_us_while_a_room_is_made_ends_it_too():
+    """Bubblewrap has just been told what to make, and has nobody any more to report to."""
+    others = psutil.Process().children(recursive=True)
+    paths = os.pathsep.join(str(Path(sys.modules[n].__file__).parents[1]) for n in ("ar_core", "ar_sandbox"))
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", KILLED_AT_BIRTH], env={**os.environ, "PYTHONPATH": paths}, check=False, timeout=60
+        )
+        assert done.returncode == -signal.SIGKILL
+    ours = [process for process in psutil.Process().children(recursive=True) if process not in others]
+    assert psutil.wait_procs(ours, timeout=30)[1] == []
+
+
 def test_many_rooms_from_threads_with_a_heart_beat(sandbox, folder):
     stop = threading.Event()
     beats = []
