@@ -49,9 +49,13 @@ def test_an_exception_from_a_signal_ends_the_room(sandbox, folder, alarm):
 def test_an_exception_at_any_moment_leaves_nothing(sandbox, folder, alarm, delay):
     prepared = folder(score=SLEEPER).prepared()
     others = psutil.Process().children(recursive=True)
-    signal.setitimer(signal.ITIMER_REAL, delay)
-    with pytest.raises(JobTimeoutError):
+
+    def evaluate_with_the_clock_running() -> None:
+        signal.setitimer(signal.ITIMER_REAL, delay)
         sandbox.evaluate(prepared, b"", SEEDS)
+
+    with pytest.raises(JobTimeoutError):
+        evaluate_with_the_clock_running()
     # Interrupted at its very birth, a stage's keeper has no number to be waited for by; it is leaving.
     ours = [process for process in psutil.Process().children(recursive=True) if process not in others]
     assert psutil.wait_procs(ours, timeout=5)[1] == []
