@@ -1,6 +1,6 @@
 """Making a stale candidate's change again on today's best version, so that parallel work is not thrown away.
 
-Not here: when it is tried (``referee``), and whether the outcome is a gain, which is verified like anything else.
+Not here: whether the outcome is a gain, which is verified like anything else.
 """
 
 import subprocess
@@ -14,8 +14,17 @@ from ar_search.languages import language_of
 from ar_search.rebase import add_changes
 from ar_search.validate import parses
 
+_SHARE = 0.3
+"""Of the runs that verification took so far, as many may go into rebased candidates."""
+_FREE = 40
+"""So many runs may go there before there is anything to take a share of."""
 _MOST_CONFLICTS = 127
 """What ``git merge-file`` exits with is the number of conflicts up to here; beyond is an error."""
+
+
+def may_rebase(runs: int, *, rebased: int, spent: int) -> bool:
+    """Tell whether so many ``runs`` more may go into a rebased candidate, where ``rebased`` of ``spent`` runs did."""
+    return rebased + runs <= max(_FREE, _SHARE * spent)
 
 
 def rebase(problem: Problem, parent: bytes, candidate: bytes, best: bytes) -> bytes | None:

@@ -19,7 +19,7 @@ from ar_coordinator.histories import Histories
 from ar_coordinator.judgement import Judgement, Published
 from ar_coordinator.measuring import FAILED, Measured, Measuring, Series, more_pairs, names_of
 from ar_coordinator.open_problem import OpenProblem, open_problem
-from ar_coordinator.rebasing import rebase
+from ar_coordinator.rebasing import may_rebase, rebase
 from ar_coordinator.release import Released
 from ar_coordinator.store import Store
 from ar_coordinator.store.connection import now_ms
@@ -32,10 +32,6 @@ log = structlog.get_logger("referee")
 
 LOOK_AGAIN_MS = 10_000
 RETRY_MS = (1_000, 5_000, 30_000, 120_000)
-REBASE_SHARE = 0.3
-"""Of the runs that verification took so far, as many may go into rebased candidates."""
-_FREE_REBASES = 40
-"""So many runs may go there before there is anything to take a share of."""
 TRIALS, TRIALS_ACCEPTED = "trials", "trials_accepted"
 """Fields of a problem: verifications begun under its strict rule, and how many of them accepted."""
 _LOOK_FIRST_MS = 5_000
@@ -290,7 +286,7 @@ class Verification:
         """Tell whether as many runs again stay within the share of verification that rebasing may take."""
         spent = int(self.store.problems.field(problem, "runs") or 0)
         rebased = int(self.store.problems.field(problem, "runs_rebased") or 0)
-        return rebased + runs <= max(_FREE_REBASES, REBASE_SHARE * spent)
+        return may_rebase(runs, rebased=rebased, spent=spent)
 
     def _reject(
         self, x: Experiment, series: Series, judged: Judgement, measured: Measured,

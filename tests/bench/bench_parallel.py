@@ -1,8 +1,9 @@
 """Bench ``parallel``: what 64 volunteers on one problem reach with the evaluations that one volunteer has alone.
 
-Durations are simulated; the search, the choice of what to build on, the judgement and the rebasing are the pool's own
-code. One verifier takes four evaluations for each claim. ``strict parents`` drops every win that is not built on
-today's best, ``today's best`` compares it with that, ``rebase`` also makes its change again on today's best.
+Durations are simulated; the search, the choice of what to build on, the judgement, the rebasing and its budget are
+the pool's own code. A verdict takes four evaluations, and there are verifiers for five verdicts in the time of one
+evaluation. ``strict parents`` drops every win that is not built on today's best, ``today's best`` compares it with
+that, ``rebase`` also makes its change again on today's best. Every gain counts here, however small.
 """
 
 import heapq
@@ -20,7 +21,7 @@ from figures import keep, table
 
 from ar_coordinator.dispatch import Frontier, Version, policy
 from ar_coordinator.judgement import judge
-from ar_coordinator.rebasing import rebase
+from ar_coordinator.rebasing import may_rebase, rebase
 from ar_coordinator.work_order import PairResult, SideResult
 from ar_core.acceptance import Verdict
 from ar_core.candidate import content_hash
@@ -34,6 +35,7 @@ VOLUNTEERS, EACH, RUNS = 64, 100, 5
 LEASE_EVALUATIONS = 50
 VERIFICATION = 0.2
 """Of an evaluation's mean duration: what one verdict takes; verifiers of a pool grow with its volunteers."""
+RUNS_OF_A_VERDICT = 4
 SIZE = 40
 Score = Callable[[list[float]], float]
 _WANTED = [random.Random("wanted").uniform(-80, 80) for _ in range(SIZE)]
@@ -99,6 +101,10 @@ class Pool:
     versions: list[Version]
     known: set[str] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=lambda: {"accepted": 0, "rebased": 0, "dropped": 0})
+    runs: int = 0
+    runs_rebased: int = 0
+    progress: list[float] = field(default_factory=list)
+    """The best score after each quarter of the evaluations."""
 
     @property
     def best(self) -> Version:
@@ -117,16 +123,26 @@ class Pool:
         """Settle a claim; return how many verifications that took."""
         if self.mode == "strict parents" and claim.parent != self.best.commit:
             self.counts["dropped"] += 1
-            return 1
+            return 0
+        self.runs += RUNS_OF_A_VERDICT
         if self._accept(claim.content, "accepted"):
             return 1
-        if self.mode != "rebase" or claim.parent == self.best.commit:
+        made = self._remade(claim) if self.mode == "rebase" and claim.parent != self.best.commit else None
+        if made is None:
             self.counts["dropped"] += 1
             return 1
-        made = rebase(PROBLEM, self.contents[claim.parent], claim.content, self.contents[self.best.commit])
-        if made is None or content_hash(made) in self.known or not self._accept(made, "rebased"):
+        self.runs += RUNS_OF_A_VERDICT
+        self.runs_rebased += RUNS_OF_A_VERDICT
+        if not self._accept(made, "rebased"):
             self.counts["dropped"] += 1
         return 2
+
+    def _remade(self, claim: Claim) -> bytes | None:
+        """Make a claim's change on today's best, if the budget allows it and something new comes of it."""
+        if not may_rebase(RUNS_OF_A_VERDICT, rebased=self.runs_rebased, spent=self.runs):
+            return None
+        made = rebase(PROBLEM, self.contents[claim.parent], claim.content, self.contents[self.best.commit])
+        return None if made is None or content_hash(made) in self.known else made
 
     def _accept(self, content: bytes, word: str) -> bool:
         self.known.add(content_hash(content))
@@ -176,6 +192,8 @@ def simulate(score: Score, mode: str, volunteers: int, evaluations: int, seed: i
                     machine.tuner.improved(pool.contents[pool.best.commit], pool.best.score or 0.0)
         machine = machines[index]
         made += 1
+        if made % (evaluations // 4) == 0:
+            pool.progress.append(pool.best.score or 0.0)
         step(pool, machine, index, queue)
         if queue and free_at < now:
             free_at = now
@@ -237,6 +255,8 @@ def main() -> None:
             finals = [pool.best.score or 0.0 for pool in pools]
             rows.append({
                 "landscape": name, "volunteers": volunteers, "rule": mode,
+                "at 1/4": round(statistics.median(pool.progress[0] for pool in pools), 4),
+                "at 1/2": round(statistics.median(pool.progress[1] for pool in pools), 4),
                 "best": round(statistics.median(finals), 4),
                 "from": round(min(finals), 4), "to": round(max(finals), 4),
                 **{word: round(statistics.median(p.counts[word] for p in pools)) for word in pools[0].counts},

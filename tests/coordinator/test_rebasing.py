@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ar_coordinator.rebasing import merge_lines, rebase
+from ar_coordinator.rebasing import may_rebase, merge_lines, rebase
 from ar_core.metric import Direction
 from ar_core.problem import Evaluation, Files, Kind, Metric, Problem
 
@@ -24,6 +24,19 @@ def problem(mutable: str = "a.py", max_bytes: int = 1000) -> Problem:
 def rebased(parent: str, candidate: str, best: str, **about: Any) -> str | None:
     made = rebase(problem(**about), parent.encode(), candidate.encode(), best.encode())
     return None if made is None else made.decode()
+
+
+@given(st.lists(st.tuples(st.integers(2, 400), st.booleans()), max_size=60))
+def test_rebasing_takes_three_tenths_of_verification_at_most(verdicts: list[tuple[int, bool]]) -> None:
+    spent = rebased_runs = 0
+    for runs, stale in verdicts:
+        spent += runs
+        if stale and may_rebase(runs, rebased=rebased_runs, spent=spent):
+            spent, rebased_runs = spent + runs, rebased_runs + runs
+        assert rebased_runs <= max(40, 0.3 * spent)
+    assert may_rebase(2, rebased=0, spent=0), "there is nothing yet to take a share of"
+    assert not may_rebase(2, rebased=40, spent=100)
+    assert may_rebase(2, rebased=40, spent=140)
 
 
 def test_changes_of_different_numbers_are_both_kept() -> None:
