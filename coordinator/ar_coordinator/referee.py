@@ -4,8 +4,9 @@ Not here: what that next thing is (``verification``), measuring (``verifier``), 
 look is idempotent, so a bell may ring twice, and a referee that is killed anywhere goes on where it was.
 """
 
+import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -22,6 +23,8 @@ from ar_core.lifecycle import ExperimentState, ProblemState, Reason
 
 log = structlog.get_logger("referee")
 
+_OLDEST_SHARE = 1 / 8
+"""How often claims start in the order in which they came, so that none waits for ever."""
 _PLACES = 2
 """For each verifier: one experiment is measured while another is judged."""
 
@@ -61,13 +64,14 @@ class Referee:
             log.exception("a look at an audit failed", bell=bell)
 
     def start_waiting(self) -> None:
-        """Start queued experiments while there are places: in turn among contributors, each in its own order."""
+        """Start queued experiments while there are places: in turn among contributors, of claims the newest first."""
         measurable = Measurable.now(self.store)
         at_work = self._at_work(measurable)
         free = max(self.parallel, _PLACES * len(measurable.machines)) - at_work.total()
         if free <= 0 or self.store.draining():
             return
-        for waiting in in_turn(self._waiting(now_ms()), at_work):
+        newest_first = random.random() >= _OLDEST_SHARE  # noqa: S311 - a choice, no secret
+        for waiting in in_turn(self._waiting(now_ms()), at_work, newest_first=newest_first):
             if free <= 0:
                 return
             free -= self._try_to_start(waiting.id, measurable)
@@ -112,15 +116,18 @@ class Referee:
             return False
 
 
-def in_turn(waiting: Iterable[Waiting], at_work: Counter[str]) -> list[Waiting]:
+def in_turn(waiting: Sequence[Waiting], at_work: Counter[str], *, newest_first: bool = True) -> list[Waiting]:
     """Order what waits so that nobody's many go before another's few.
 
-    ``waiting`` is in the order of arrival, which stays the order of each contributor's own; ``at_work`` counts
-    the places that each holds already.
+    ``waiting`` is in the order of arrival; ``at_work`` counts the places that each contributor holds already. What
+    people proposed stays in that order and goes before claims. Of claims the newest go first, unless told otherwise:
+    where more are found than can be verified, a claim that waited was built on what is no longer the best.
     """
+    proposed = [item for item in waiting if not item.claim]
+    claims = [item for item in waiting if item.claim]
     places = Counter(at_work)
-    turns: list[tuple[int, int, Waiting]] = []
-    for arrival, item in enumerate(waiting):
-        turns.append((places[item.contributor], arrival, item))
+    turns: list[tuple[int, Waiting]] = []
+    for item in [*proposed, *(reversed(claims) if newest_first else claims)]:
+        turns.append((places[item.contributor], item))
         places[item.contributor] += 1
-    return [item for _, _, item in sorted(turns, key=lambda turn: turn[:2])]
+    return [item for _, item in sorted(turns, key=lambda turn: turn[0])]

@@ -185,14 +185,26 @@ def test_a_ban_that_comes_while_the_registry_is_written_reaches_it(court: Court)
     assert not text.exists(keys.REGISTRY_DIRTY, keys.REGISTRY_WRITING)
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5)), max_size=60), st.integers(0, 4))
-def test_in_turn_loses_nobody_and_keeps_everybodys_order(rows: list[tuple[str, int]], at_work: int) -> None:
-    waiting = [Waiting(id=str(n), problem=f"p{p}", contributor=who, not_before=0) for n, (who, p) in enumerate(rows)]
-    ordered = in_turn(waiting, Counter({"a": at_work}))
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5), st.booleans()), max_size=60),
+    st.integers(0, 4),
+    st.booleans(),
+)
+def test_in_turn_loses_nobody_and_keeps_everybodys_order(
+    rows: list[tuple[str, int, bool]], at_work: int, newest_first: bool
+) -> None:
+    waiting = [
+        Waiting(id=str(n), problem=f"p{p}", contributor=who, not_before=0, claim=claim)
+        for n, (who, p, claim) in enumerate(rows)
+    ]
+    ordered = in_turn(waiting, Counter({"a": at_work}), newest_first=newest_first)
     assert Counter(w.id for w in ordered) == Counter(w.id for w in waiting)
     for who in "abc":
-        own = [int(w.id) for w in ordered if w.contributor == who]
-        assert own == sorted(own)
+        own = [w for w in ordered if w.contributor == who]
+        assert own == sorted(own, key=lambda w: w.claim), "what a person waits for goes before claims"
+        proposed, claims = ([int(w.id) for w in own if w.claim is claim] for claim in (False, True))
+        assert proposed == sorted(proposed)
+        assert claims == sorted(claims, reverse=newest_first)
     many = {who: sum(w.contributor == who for w in waiting) for who in "abc"}
     first = [w.contributor for w in ordered[: 3 * min(many.values())]]
     if not at_work and min(many.values()):

@@ -159,6 +159,8 @@ class Waiting:
     problem: str
     contributor: str
     not_before: int
+    claim: bool = False
+    """Whether a volunteer's worker claims it; nobody waits at a terminal for its verdict."""
 
 
 class Experiments:
@@ -281,11 +283,17 @@ class Experiments:
         ids = cast("list[str]", self._redis.zrange(keys.QUEUE, 0, -1))
         pipeline = self._redis.pipeline(transaction=False)
         for experiment_id in ids:
-            pipeline.hmget(keys.experiment(experiment_id), "problem", "contributor", "not_before")
+            pipeline.hmget(keys.experiment(experiment_id), "problem", "contributor", "not_before", "lease")
         rows = zip(ids, pipeline.execute(), strict=True)
         return [
-            Waiting(id=experiment_id, problem=problem, contributor=contributor, not_before=int(not_before or 0))
-            for experiment_id, (problem, contributor, not_before) in rows
+            Waiting(
+                id=experiment_id,
+                problem=problem,
+                contributor=contributor,
+                not_before=int(not_before or 0),
+                claim=bool(lease),
+            )
+            for experiment_id, (problem, contributor, not_before, lease) in rows
             if problem is not None
         ]
 
