@@ -48,6 +48,16 @@ def interval(low: float | None, high: float | None, card: ProblemCard) -> str:
     return f"{format_number(low, card.decimals)} to {format_number(high, card.decimals)}"
 
 
+def verified_gain(x: Experiment, card: ProblemCard) -> str:
+    """Show the gain of the pairs that decided, with its interval and effect size; empty where none is told."""
+    if x.gain is None:
+        return ""
+    ends = interval(x.gain_low, x.gain_high, card) if x.gain_low != x.gain_high else ""
+    known = (ends, "" if x.effect_size is None else f"effect size {x.effect_size:.3g}")
+    more = "; ".join(part for part in known if part)
+    return gain(x.gain, card) + (f" ({more})" if more else "")
+
+
 def measured(pairs: int, verifier: str, grade: str) -> str:
     """Show by whom and how often a number was measured; empty where it was not."""
     if not pairs:

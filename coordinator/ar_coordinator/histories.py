@@ -3,7 +3,6 @@
 Not here: deciding. Where Redis and git disagree about ``main``, git wins.
 """
 
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -23,7 +22,6 @@ from ar_coordinator.store.problems import Record
 from ar_core.acceptance import deviation
 from ar_core.candidate import content_hash
 from ar_core.documents import experiment_document
-from ar_core.lifecycle import ExperimentState
 from ar_core.records import Experiment, PublishedScore
 
 log = structlog.get_logger("referee")
@@ -48,12 +46,13 @@ class Histories:
 
     def apply_accept(
         self, x: Experiment, evidence: Evidence, commit: str, parent: str, when: datetime, *, explanation: str,
-        published: PublishedScore, sd: float | None,
+        published: PublishedScore, sd: float | None, from_git: bool = False,
     ) -> None:  # fmt: skip
         """Write into Redis what a commit on ``main`` says; the commit is the truth, this follows it.
 
         What was verified is in the experiment's record already, see ``Verification``. ``sd`` is the spread of the
-        published score's runs where it is known.
+        published score's runs where it is known; ``from_git`` tells that the commit was found there, whatever became
+        of the experiment since.
         """
         record = record_of_accept(self._number(x.id), x, evidence, commit, when, published.grade)
         interval = evidence.score.interval or (None, None)
@@ -73,6 +72,7 @@ class Histories:
             expected_head=parent,
             record=msgspec.json.encode(record).decode(),
             problem=best,
+            whatever_it_is=from_git,
             reason=evidence.reason,
             explanation=explanation,
             published=published,
@@ -101,7 +101,7 @@ class Histories:
             gain=None,
             n=reversal.score.n,
             evidence=reversal.evidence,
-            exact=reversal.evidence is None,
+            exact=reversal.exact,
             contributor="",
             worker="",
             agent="audit",
@@ -113,12 +113,16 @@ class Histories:
             reverts=len(reversal.reverts),
         )
         content = self.repository(reversal.problem).read_file(commit, self._mutable(reversal.problem))
+        how = "it did not hold"
+        if reversal.unrepeatable:
+            how = "it did not give the same score again"
+            self._may_come_again(reversal)
         answer = self._store.audits.revert(
             reversal.problem,
             parent,
             reversal.reverts,
             record=msgspec.json.encode(record).decode(),
-            explanation=f"Measured again on fresh pairs by an audit, it did not hold; see commit {commit[:12]}.",
+            explanation=f"Measured again on fresh pairs by an audit, {how}; see commit {commit[:12]}.",
             when=when,
             fields={
                 "head": commit,
@@ -133,6 +137,14 @@ class Histories:
         )
         if answer != "moved":
             log.warning("reversal not applied", problem=reversal.problem, commit=commit, answer=answer)
+
+    def _may_come_again(self, reversal: Reversal) -> None:
+        """Forget the files: none was found to be worse, and it may have been this pool's machines."""
+        for name in reversal.reverts:
+            x = self._store.experiments.get(name)
+            if x is not None and x.blob:
+                digest = content_hash(self._store.blobs.get(x.blob))
+                self._store.experiments.forget_file(reversal.problem, reversal.revision, digest)
 
     def _mutable(self, problem: str) -> str:
         return open_problem(self._store, problem).problem.files.mutable
@@ -159,8 +171,6 @@ class Histories:
         if x is None:
             log.error("a commit names an unknown experiment", problem=problem, commit=record.commit)
             return
-        if x.state is ExperimentState.QUEUED:
-            self._store.experiments.start(x.id, 0)
         published = published_by(evidence)
         if x.verified is None:
             # All that is left is what was published: better than nothing, and from the pool's own runs too.
@@ -170,9 +180,9 @@ class Histories:
                 verifier=evidence.verifier,
             )  # fmt: skip
         self.apply_accept(
-            replace(x, state=ExperimentState.VERIFYING), evidence, record.commit, record.parents[0], record.time,
-            explanation="Verified; the coordinator was restarted while it was committed.", published=published,
-            sd=_deviation(evidence.score),
+            x, evidence, record.commit, record.parents[0], record.time, published=published,
+            explanation="Verified; the coordinator was restarted while it was committed.",
+            sd=_deviation(evidence.score), from_git=True,
         )  # fmt: skip
         log.info("accept applied from git", experiment=x.id, commit=record.commit)
 
@@ -242,4 +252,5 @@ def record_of_accept(
         when=when,
         verifier=evidence.verifier,
         grade=grade,
+        reason=evidence.reason,
     )

@@ -16,6 +16,8 @@ from ar_core.acceptance import (
     Verdict,
     Window,
     as_good_within_noise,
+    better_on_average,
+    counts_as_timing,
     decide_betting,
     decide_exact,
     decide_timing,
@@ -24,12 +26,14 @@ from ar_core.acceptance import (
     median_interval,
 )
 from ar_core.lifecycle import Reason
-from ar_core.metric import Direction, improvement
+from ar_core.metric import Direction, MinGain, improvement
 from ar_core.problem import Guard, Noise, Problem
 from ar_sandbox.result import Outcome
 
 ALPHA = 0.005
 _TWICE = 2
+_WAYS = 2
+"""To be accepted, for a shorter file: as a gain, and as no loss."""
 _ROUNDING = 1e-6
 
 
@@ -41,6 +45,8 @@ class Judgement:
     candidate: float | None
     incumbent: float | None
     feedback: str
+    rests_on: Sequence[PairResult] = ()
+    """The pairs that count: guards look at these, so that no size of a batch changes what they say."""
     alpha: float = ALPHA
     """The level that it was decided at."""
 
@@ -68,8 +74,12 @@ def judge(
     """Decide from the comparison's pairs so far.
 
     ``window`` is needed for noise of seeds. ``shorter`` tells that the candidate has fewer bytes and that its problem
-    wants such a file also where it is only as good.
+    wants such a file also where it is only as good. With noise that is a second way to be accepted: the two share
+    ``alpha``, half for each, so that one of them errs no more often than one alone would (also where ``alpha`` is a
+    strict log's share: the mean of two e-values is one).
     """
+    if shorter and problem.acceptance.noise is Noise.SEED:
+        alpha /= _WAYS
     decision = _plain_failure(problem, pairs)
     if decision is None:
         rule = _RULES[problem.acceptance.noise]
@@ -80,14 +90,17 @@ def judge(
         candidate=_mean(p.candidate for p in rests_on),
         incumbent=_mean(p.incumbent for p in rests_on),
         feedback=next((p.candidate.feedback for p in pairs if p.candidate and p.candidate.feedback), ""),
+        rests_on=rests_on,
         alpha=alpha,
     )
 
 
 def _rests_on(problem: Problem, decision: Decision, pairs: Sequence[PairResult]) -> Sequence[PairResult]:
-    """Return the pairs that count: no warm-up, and none behind the one that settled it."""
-    first = WARM_UP_PAIRS if problem.acceptance.noise is Noise.TIMING else 0
-    return sorted(pairs, key=lambda p: p.index)[first : first + decision.n] or pairs
+    """Return the pairs that count: no warm-up, none that a failed incumbent made void, none behind the decision."""
+    ordered = without_warm_up(problem, pairs)
+    if problem.acceptance.noise is Noise.TIMING:
+        ordered = [p for p, scores in zip(ordered, _scores(ordered), strict=True) if counts_as_timing(scores)]
+    return ordered[: decision.n] or pairs
 
 
 def _exact(
@@ -123,8 +136,15 @@ def _timing(
 _RULES = {Noise.NONE: _exact, Noise.SEED: _betting, Noise.TIMING: _timing}
 
 
+def without_warm_up(problem: Problem, pairs: Sequence[PairResult]) -> Sequence[PairResult]:
+    """Return what was measured in its order; of times without the first, which warm caches in each series anew."""
+    return sorted(pairs, key=lambda p: p.index)[WARM_UP_PAIRS if problem.acceptance.noise is Noise.TIMING else 0 :]
+
+
 def publish(problem: Problem, window: Window | None, pairs: Sequence[PairResult]) -> Published:
     """Return the published score from pairs of its own: the comparison's for ``none``, else a fresh batch.
+
+    All ``pairs`` count: a fresh batch of times comes ``without_warm_up``.
 
     A mean for noise of seeds, in which a run without a score counts as the bad end of the window, for both sides
     alike; a median for times, in which such a run is slower than any other.
@@ -148,8 +168,43 @@ def publish(problem: Problem, window: Window | None, pairs: Sequence[PairResult]
     )
 
 
+def not_again(problem: Problem, judged: Judgement, published: Published, *, numbers: bool = True) -> str | None:
+    """Return why the fresh pairs do not agree with an accept, as a sentence, or ``None``.
+
+    A gain has to be above 0 in them too, and a shorter file may lose no more than it may. ``numbers`` tells whether
+    the sentence may have what was measured in it.
+    """
+    simpler = judged.decision.reason is Reason.SIMPLER
+    if published.gain > 0 or (simpler and published.gain >= -problem.acceptance.min_gain.at(published.baseline)):
+        return None
+    if not numbers:
+        return f"The gain did not come back on {published.n} fresh pairs."
+    return (
+        f"The gain did not come back: on {published.n} fresh pairs it scored {published.score:g}, "
+        f"and the current best {published.baseline:g}."
+    )
+
+
+def no_gain_on_average(
+    problem: Problem, window: Window | None, judged: Judgement, fresh: Sequence[PairResult]
+) -> str | None:
+    """Return why an accept of cut scores is none of whole ones, as a sentence without numbers, or ``None``.
+
+    Of the pairs that decided and the ``fresh`` ones of the publication; only for noise of seeds, since times have a
+    look of this kind of their own.
+    """
+    if problem.acceptance.noise is not Noise.SEED:
+        return None
+    simpler = judged.decision.reason is Reason.SIMPLER
+    scores, direction = _scores([*judged.rests_on, *fresh]), problem.metric.direction
+    allowed = problem.acceptance.min_gain if simpler else MinGain()
+    if better_on_average(scores, _needed(window), direction, allowed):
+        return None
+    return f"{'As good' if simpler else 'Better'} within the window, but not on average: rare runs are far worse."
+
+
 def failed_guard(problem: Problem, pairs: Sequence[PairResult], *, numbers: bool = True) -> str | None:
-    """Return which guard an accepted candidate breaks, as a sentence, or ``None``.
+    """Return which guard a candidate breaks in the pairs that its verdict rests on, as a sentence, or ``None``.
 
     ``numbers`` tells whether the sentence may have what was measured in it.
     """

@@ -14,7 +14,7 @@ from ar_coordinator.seeds import constant_seeds, derive_seed
 from ar_coordinator.store import Store
 from ar_coordinator.verifier_machine import needs_of, needs_text
 from ar_coordinator.work_order import PairOrder, PairResult, PairsOrder, PairsResult, decode_result, encode
-from ar_core.acceptance import WARM_UP_PAIRS, next_batch
+from ar_core.acceptance import WARM_UP_PAIRS, next_batch, publication_pairs
 from ar_core.problem import Noise, Problem
 
 _EXACT_PAIRS = 2
@@ -103,6 +103,12 @@ class Measuring:
             grade=max((result.grade for result in results), default=""),
         )
 
+    def seen(self, name: str, attempt: int, phase: str) -> bool:
+        """Tell whether any pair of a phase has come back."""
+        names = self._batches(name, attempt, phase)
+        decoded = [decode_result(text) for text in self.store.batches.results(names) if text] if names else []
+        return any(isinstance(result, PairsResult) and result.pairs for result in decoded)
+
     def _failed(self, name: str) -> list[str]:
         """Return which verifiers failed at an experiment before this attempt."""
         return (self.store.experiments.field(name, FAILED) or "").split()
@@ -164,3 +170,11 @@ def more_pairs(problem: Problem, pairs: int) -> int:
     if pairs < WARM_UP_PAIRS:
         return WARM_UP_PAIRS - pairs + next_batch(0, rules.max_pairs)
     return max(1, next_batch(pairs - WARM_UP_PAIRS, rules.max_pairs))
+
+
+def fresh_pairs(problem: Problem, decided: int) -> int:
+    """Return how many pairs to measure for the score of an accept that ``decided`` pairs settled.
+
+    Those that warm caches are not among the published ones: a batch of its own starts as cold as the first.
+    """
+    return publication_pairs(decided) + (WARM_UP_PAIRS if problem.acceptance.noise is Noise.TIMING else 0)

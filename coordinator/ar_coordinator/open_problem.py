@@ -3,6 +3,7 @@
 Not here: changing any of it (``histories``, ``opening``).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ar_coordinator.store import Store
@@ -37,27 +38,33 @@ def open_problem(store: Store, name: str) -> OpenProblem:
     fields = store.problems.fields(name)
     files = dict(item.split(" ", 1)[::-1] for item in fields["files"].splitlines())
     problem = read_manifest(store.blobs.get(files[MANIFEST_NAME]))
-    window = None
-    if problem.acceptance.noise is Noise.SEED:
-        window = derive_window(
-            mean=float(fields["best"]),
-            sd=float(fields.get("best_sd", "0")),
-            min_gain=problem.acceptance.min_gain,
-            explicit=problem.acceptance.window,
-            low=problem.metric.low,
-            high=problem.metric.high,
-        )
     return OpenProblem(
         problem=problem,
         revision=int(fields["revision"]),
         head=fields["head"],
         best_blob=fields["best_blob"],
         files=files,
-        window=window,
+        window=window_of(problem, fields),
         locked_digest=fields["locked_digest"],
-        ladder=Ladder(
-            step=float(fields["step"]) if fields.get("step") else None,
-            low=problem.metric.low,
-            high=problem.metric.high,
-        ),
+        ladder=ladder_of(problem, fields),
     )
+
+
+def window_of(problem: Problem, fields: Mapping[str, str]) -> Window | None:
+    """Return what scores beside today's best are cut to; ``None`` where the noise is not one of seeds."""
+    if problem.acceptance.noise is not Noise.SEED:
+        return None
+    return derive_window(
+        mean=float(fields["best"]),
+        sd=float(fields.get("best_sd", "0")),
+        min_gain=problem.acceptance.min_gain,
+        explicit=problem.acceptance.window,
+        low=problem.metric.low,
+        high=problem.metric.high,
+    )
+
+
+def ladder_of(problem: Problem, fields: Mapping[str, str]) -> Ladder:
+    """Return how finely numbers of the problem may be told."""
+    step = float(fields["step"]) if fields.get("step") else None
+    return Ladder(step=step, low=problem.metric.low, high=problem.metric.high)

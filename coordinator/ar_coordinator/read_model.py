@@ -13,19 +13,20 @@ import msgspec
 
 from ar_coordinator.git_paths import PathRefusedError
 from ar_coordinator.git_store import RepositoryError
+from ar_coordinator.open_problem import ladder_of, window_of
 from ar_coordinator.release import Released
 from ar_coordinator.repository import MAIN, MissingFileError, ProblemRepository
 from ar_coordinator.store import Store, keys
 from ar_coordinator.store.blobs import BlobMissingError
 from ar_coordinator.store.problems import Record
-from ar_core.acceptance import strict_level
 from ar_core.acceptance.betting import DEFAULT_ALPHA
+from ar_core.acceptance.spending import strict_budget
 from ar_core.credit import Order, across, ranked
 from ar_core.errors import PoolError
 from ar_core.lifecycle import ExperimentState, ProblemState, Reason
-from ar_core.manifest import NAME, read_manifest
+from ar_core.manifest import NAME, ManifestError, read_manifest
 from ar_core.problem import Problem
-from ar_core.records import Experiment, LeaderboardRow, ProblemCard
+from ar_core.records import Experiment, LeaderboardRow, ProblemCard, StrictBudget
 
 OpenRepository = Callable[[str], ProblemRepository | None]
 """Returns the repository of a problem by its name, or ``None`` where there is none yet."""
@@ -55,13 +56,12 @@ class PoolSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scrutiny:
-    """How hard a problem's log was looked at: verifications that began under the strict rule, and audits."""
+    """How hard a problem's log was looked at, and how finely that is told."""
 
-    trials: int
-    next_level: float
-    """What the strict rule leaves for the next verification."""
     step: float | None
     """What released scores are rounded to; ``None`` where they are as they were measured."""
+    window: tuple[float, float] | None
+    """What scores are cut to, where noise is one of seeds; rounded outwards where scores are rounded."""
     audit_passed: str
     """The commit that the last audit found no worse than what was before; empty while there was none."""
     audit_pairs: int
@@ -97,11 +97,12 @@ class ReadModel:
     def problems(self, *, all: bool = False) -> list[ProblemCard]:  # noqa: A002 - the word of the interface
         """Return the problems by name; ``all`` adds those that are withdrawn or refused."""
         cards = (self._store.problems.card(name, self._web) for name in sorted(self._store.problems.names()))
-        return [card for card in cards if card is not None and (all or card.state not in _UNLISTED)]
+        return self._with_budgets([c for c in cards if c is not None and (all or c.state not in _UNLISTED)])
 
     def problem(self, name: str) -> ProblemCard | None:
         """Return one problem, of whatever state."""
-        return self._store.problems.card(name, self._web) if NAME.fullmatch(name) else None
+        card = self._store.problems.card(name, self._web) if NAME.fullmatch(name) else None
+        return None if card is None else self._with_budgets([card])[0]
 
     def existing(self, name: str) -> ProblemCard:
         """Return one problem; raises ``PoolError`` AR-P300."""
@@ -109,6 +110,13 @@ class ReadModel:
         if card is None:
             raise PoolError("AR-P300", hint="see `ar-pool problems` or the pool's front page")
         return card
+
+    def _with_budgets(self, cards: list[ProblemCard]) -> list[ProblemCard]:
+        """Return the cards, those of strict problems with what their logs spent."""
+        pipeline = self._store.connection.text.pipeline(transaction=False)
+        for card in cards:
+            pipeline.hmget(keys.problem(card.name), "manifest", "trials", "trials_accepted")
+        return [replace(card, strict=_budget(*found)) for card, found in zip(cards, pipeline.execute(), strict=True)]
 
     def manifest(self, name: str) -> Problem:
         """Return the problem as its manifest describes it; raises ``PoolError`` AR-P300."""
@@ -126,11 +134,9 @@ class ReadModel:
     def scrutiny(self, name: str) -> Scrutiny:
         """Return how hard a problem's log was looked at."""
         fields = self._store.problems.fields(name)
-        trials = int(fields.get("trials") or 0)
         return Scrutiny(
-            trials=trials,
-            next_level=strict_level(DEFAULT_ALPHA, trials + 1, min(int(fields.get("trials_accepted") or 0), trials)),
             step=float(fields["step"]) if fields.get("step") else None,
+            window=_window(fields),
             audit_passed=fields.get("audit_passed") or "",
             audit_pairs=int(fields.get("audit_pairs") or 0),
         )
@@ -195,14 +201,15 @@ class ReadModel:
     def leaderboard(self, name: str | None = None, order: Order = "gain", limit: int = 50) -> list[LeaderboardRow]:
         """Return contributors with their ranks; equal contributions share a rank. Raises ``PoolError`` AR-P300.
 
-        Without a problem: ``gain`` is ``None`` (no sum across units), ``share`` is the mean over all problems
-        that have an accepted improvement, and the order ``gain`` goes by it.
+        Gains and shares of a problem are those of its current revision. Without a problem: ``gain`` is ``None`` (no
+        sum across units), ``share`` is the mean over all problems that anybody improved, each with all its revisions,
+        and the order ``gain`` goes by it.
         """
         if name is not None:
             self.existing(name)
             rows = self._store.problems.leaderboard(name)
         else:
-            rows = across([self._store.problems.leaderboard(card.name) for card in self.problems()])
+            rows = across(self._store.problems.leaderboard(c.name, all_revisions=True) for c in self.problems())
         return ranked(rows, order)[: max(limit, 0)]
 
     def file_at(self, name: str, commit: str = "", path: str = "") -> tuple[bytes, str, str]:
@@ -233,6 +240,34 @@ def _is_on_main(repository: ProblemRepository, commit: str) -> bool:
         # Exit status 1 is "no"; an object that is missing or no commit is no version either.
         return False
     return True
+
+
+def _budget(manifest: str | None, trials: str | None, accepted: str | None) -> StrictBudget | None:
+    """Return what a log spent; ``None`` where its problem is not strict."""
+    if not manifest or not _is_strict(manifest):
+        return None
+    return strict_budget(DEFAULT_ALPHA, int(trials or 0), int(accepted or 0))
+
+
+@lru_cache(maxsize=4096)
+def _is_strict(manifest: str) -> bool:
+    """Tell whether a problem is strict; every list of problems asks it of each. One that cannot be read is not."""
+    try:
+        return read_manifest(manifest.encode()).acceptance.strict
+    except ManifestError:
+        return False
+
+
+def _window(fields: Mapping[str, str]) -> tuple[float, float] | None:
+    """Return the window as it may be told; a manifest's own is public, one derived from hidden files rounded."""
+    try:
+        problem = _manifest(fields.get("manifest") or "")
+        if problem.acceptance.window is not None or not fields.get("best"):
+            return problem.acceptance.window
+        window = window_of(problem, fields)
+    except (PoolError, ValueError):
+        return None  # a revision that waits for its registration may not go with the best of the one before
+    return None if window is None else ladder_of(problem, fields).score_interval((window.low, window.high))
 
 
 @lru_cache(maxsize=256)

@@ -23,7 +23,7 @@ from ar_core.lifecycle import ExperimentState, ProblemState, Reason
 
 log = structlog.get_logger("referee")
 
-_OLDEST_SHARE = 1 / 8
+OLDEST_SHARE = 1 / 8
 """How often claims start in the order in which they came, so that none waits for ever."""
 _PLACES = 2
 """For each verifier: one experiment is measured while another is judged."""
@@ -52,7 +52,7 @@ class Referee:
             except Exception as error:
                 # One experiment that cannot be gone on with must not keep its place, or the pool comes to a stand.
                 log.exception("a look at an experiment failed", experiment=x.id)
-                self.verification.trouble(x, self.store.experiments.attempt(x.id), type(error).__name__)
+                self.verification.recover(x, type(error).__name__)
         self.start_waiting()
 
     def _audit(self, bell: str) -> None:
@@ -70,7 +70,7 @@ class Referee:
         free = max(self.parallel, _PLACES * len(measurable.machines)) - at_work.total()
         if free <= 0 or self.store.draining():
             return
-        newest_first = random.random() >= _OLDEST_SHARE  # noqa: S311 - a choice, no secret
+        newest_first = random.random() >= OLDEST_SHARE  # noqa: S311 - a choice, no secret
         for waiting in in_turn(self._waiting(now_ms()), at_work, newest_first=newest_first):
             if free <= 0:
                 return

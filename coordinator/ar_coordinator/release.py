@@ -23,6 +23,8 @@ class Released:
     gain: float | None = None
     gain_low: float | None = None
     gain_high: float | None = None
+    effect_size: float | None = None
+    """Only with every digit: beside a rounded gain it would tell how much was rounded away."""
     evidence: float | None = None
     explanation: str
 
@@ -35,7 +37,8 @@ def everything(problem: Problem, judged: Judgement) -> Released:
     low, high = decision.interval or (None, None)
     return Released(
         verified=judged.candidate, incumbent=judged.incumbent, gain=gain, gain_low=low, gain_high=high,
-        evidence=None if decision.exact else decision.evidence, explanation=decision.explanation,
+        effect_size=_finite(decision.effect_size), evidence=None if decision.exact else decision.evidence,
+        explanation=decision.explanation,
     )  # fmt: skip
 
 
@@ -102,6 +105,11 @@ def of_publication(problem: Problem, ladder: Ladder, published: Published) -> Pu
 def enough(ladder: Ladder, evidence: float, alpha: float) -> float:
     """Return the evidence as it is released: of an accept it is enough, and by how much would tell the gain."""
     return evidence if ladder.step is None else min(evidence, 1 / alpha)
+
+
+def _finite(value: float | None) -> float | None:
+    """Return a number that JSON has, or none: gains that hardly vary have no size beside their spread."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 _DUST = 1e-6

@@ -10,7 +10,7 @@ from ar_coordinator.evidence import EvidenceError, Score, commit_message, number
 
 REVERTS = "Reverts"
 """The trailer that tells such a commit from the others."""
-_EXACT = "exact"
+_EXACT, _UNREPEATABLE = "exact", "unrepeatable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +18,8 @@ class Reversal:
     """The version ``restored`` (a commit) is the best again; ``score`` and ``baseline`` are from the same pairs.
 
     ``baseline`` is the score of the version that is taken back, ``evidence`` the e-value for "that one is worse",
-    ``None`` if exact. ``reverts`` are the experiments that are no longer accepted, newest first.
+    ``None`` if exact or ``unrepeatable``: that one did not give the same score again, or none, and ``baseline`` is
+    what it was accepted with. ``reverts`` are the experiments that are no longer accepted, newest first.
     """
 
     problem: str
@@ -32,11 +33,19 @@ class Reversal:
     restored: str
     reverts: tuple[str, ...]
     seeds: tuple[str, ...] = ()
+    unrepeatable: bool = False
+
+    @property
+    def exact(self) -> bool:
+        """Whether two scores that repeat tell which version is worse."""
+        return self.evidence is None and not self.unrepeatable
 
     def to_message(self, decimals: int) -> bytes:
         """Return the commit message."""
         count = len(self.reverts)
-        what = f"Audit: {'an accept' if count == 1 else f'{count} accepts'} did not hold, back to {self.restored[:7]}"
+        how = "did not repeat" if self.unrepeatable else "did not hold"
+        what = f"Audit: {'an accept' if count == 1 else f'{count} accepts'} {how}, back to {self.restored[:7]}"
+        plain = _UNREPEATABLE if self.unrepeatable else _EXACT
         trailers = {
             REVERTS: " ".join(self.reverts),
             "Restores": self.restored,
@@ -45,7 +54,7 @@ class Reversal:
             "Score": str(self.score),
             "Baseline": repr(self.baseline),
             "Pairs": str(self.pairs),
-            "Evidence": _EXACT if self.evidence is None else repr(self.evidence),
+            "Evidence": plain if self.evidence is None else repr(self.evidence),
             "Verifier": self.verifier,
             "Locked-Digest": self.locked_digest,
         }
@@ -66,7 +75,8 @@ class Reversal:
             score=Score.parse(trailer_of(trailers, "Score")),
             baseline=number_of(trailers, "Baseline"),
             pairs=int(number_of(trailers, "Pairs")),
-            evidence=None if evidence == _EXACT else number_of(trailers, "Evidence"),
+            evidence=None if evidence in {_EXACT, _UNREPEATABLE} else number_of(trailers, "Evidence"),
+            unrepeatable=evidence == _UNREPEATABLE,
             verifier=trailer_of(trailers, "Verifier"),
             locked_digest=trailer_of(trailers, "Locked-Digest"),
             restored=trailer_of(trailers, "Restores"),

@@ -6,27 +6,28 @@ Not here: which experiments are verified when (``referee``), having pairs measur
 
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+import redis
 import structlog
 
-from ar_coordinator import judgement, release
+from ar_coordinator import judgement, release, settlement
 from ar_coordinator.doorbell import Doorbell
-from ar_coordinator.evidence import Evidence, Score
 from ar_coordinator.git_store import RepositoryError, StaleHeadError
 from ar_coordinator.histories import Histories
 from ar_coordinator.judgement import Judgement, Published
-from ar_coordinator.measuring import FAILED, Measured, Measuring, Series, more_pairs, names_of
+from ar_coordinator.measuring import FAILED, Measured, Measuring, Series, fresh_pairs, more_pairs
 from ar_coordinator.open_problem import OpenProblem, open_problem
 from ar_coordinator.rebasing import may_rebase, rebase
-from ar_coordinator.release import Released
 from ar_coordinator.store import Store
 from ar_coordinator.store.connection import now_ms
-from ar_core.acceptance import Verdict, publication_pairs, strict_level
+from ar_core.acceptance import Verdict, strict_level
 from ar_core.candidate import content_hash, sha256
 from ar_core.lifecycle import ExperimentState, ProblemState, Reason
-from ar_core.records import Experiment, PublishedScore
+from ar_core.metric import improvement
+from ar_core.problem import Noise
+from ar_core.records import Experiment
 
 log = structlog.get_logger("referee")
 
@@ -52,6 +53,8 @@ class Verification:
 
     def start(self, x: Experiment) -> bool:
         """Begin with a queued experiment of an open problem; ``False`` when it is not queued any more."""
+        # A commit that Redis never heard of (git failed behind it) is today's best, whoever made it.
+        self.histories.reconcile(x.problem)
         opened = open_problem(self.store, x.problem)
         attempt = self.store.experiments.start(
             x.id,
@@ -77,7 +80,7 @@ class Verification:
             self._again(x, attempt, "The best version changed meanwhile.", delay_ms=0)
             return
         if self.store.problems.field(x.problem, "state") != ProblemState.OPEN:
-            self._again(x, attempt, "Its problem was closed meanwhile.", delay_ms=0)
+            self._again(x, attempt, "Its problem was closed meanwhile.", delay_ms=0, looked=True)
             return
         series = _series(x, opened, attempt, _COMPARE)
         measured = self.measuring.look(series)
@@ -87,7 +90,7 @@ class Verification:
             self._order_first(series)
             return
         if measured.trouble:
-            self.trouble(x, attempt, measured.trouble, measured.failed, looked=bool(measured.pairs))
+            self.trouble(x, attempt, measured.trouble, measured.failed)
             return
         alpha = float(experiments.field(x.id, "alpha") or judgement.ALPHA)
         judged = judgement.judge(
@@ -109,15 +112,25 @@ class Verification:
     ) -> None:  # fmt: skip
         """Put an experiment back because something of ours failed, and wait longer each time.
 
-        The verifiers that ``failed`` leave it to others at first. ``looked`` tells that there were scores already, so
-        that the next attempt, on fresh seeds, is another look at the same question.
+        The verifiers that ``failed`` leave it to others at first. ``looked`` as for ``_again``.
         """
-        if looked:
-            self.store.experiments.count_up(x.id, "looks")
         failures = self.store.experiments.count_up(x.id, "failures")
         log.warning("verification failed", experiment=x.id, problem=x.problem, trouble=trouble, failures=failures)
         delay = RETRY_MS[min(failures, len(RETRY_MS)) - 1]
-        self._again(x, attempt, f"A verifier failed ({trouble}); it is tried again.", delay_ms=delay, failed=failed)
+        explanation = f"A verifier failed ({trouble}); it is tried again."
+        self._again(x, attempt, explanation, delay_ms=delay, failed=failed, looked=looked)
+
+    def recover(self, x: Experiment, trouble: str) -> None:
+        """Put an experiment back that could not be gone on with, unless git has it as accepted already."""
+        try:
+            self.histories.reconcile(x.problem)
+        except redis.RedisError:
+            raise
+        except Exception:
+            log.exception("git and Redis could not be compared", problem=x.problem)
+        now = self.store.experiments.get(x.id)
+        if now is not None and now.state is ExperimentState.VERIFYING:
+            self.trouble(x, self.store.experiments.attempt(x.id), trouble)
 
     def _order_first(self, series: Series) -> None:
         self.measuring.order(series, 0, range(more_pairs(series.opened.problem, 0)))
@@ -145,7 +158,7 @@ class Verification:
     def _publish(self, x: Experiment, series: Series, judged: Judgement, measured: Measured) -> None:
         """Measure the published score on fresh pairs where there is noise, look at guards, and commit."""
         opened = series.opened
-        broken = judgement.failed_guard(opened.problem, measured.pairs, numbers=opened.ladder.step is None)
+        broken = judgement.failed_guard(opened.problem, judged.rests_on, numbers=opened.ladder.step is None)
         if broken is not None:
             self._reject(x, series, judged, measured, Reason.GUARD_FAILED, broken)
             return
@@ -157,21 +170,30 @@ class Verification:
                 return
             if not fresh.batches:
                 # From the pairs that decided, which the commit states, so that anyone can tell how many to expect.
-                n = publication_pairs(judged.decision.n)
+                n = fresh_pairs(opened.problem, judged.decision.n)
                 self.measuring.order(publication, 0, range(_PUBLICATION_INDEX, _PUBLICATION_INDEX + n))
                 return
             if fresh.trouble:
                 self.trouble(x, series.attempt, fresh.trouble, fresh.failed, looked=False)
                 return
-            again = fresh
+            again = replace(fresh, pairs=tuple(judgement.without_warm_up(opened.problem, fresh.pairs)))
         published = judgement.publish(opened.problem, opened.window, again.pairs)
-        if not _came_back(opened, judged, published):
+        numbers = opened.ladder.step is None
+        lost = judgement.not_again(opened.problem, judged, published, numbers=numbers) or (
+            judgement.no_gain_on_average(opened.problem, opened.window, judged, again.pairs)
+        )
+        if lost is not None:
             # What is committed states its gain: a version that came out worse on fresh seeds is no record.
-            self._reject(x, series, judged, measured, Reason.NOT_REPRODUCED, _not_again(opened, published))
+            self._reject(x, series, judged, measured, Reason.NOT_REPRODUCED, lost)
             return
-        doubt = judgement.implausible(opened.problem, published, numbers=opened.ladder.step is None)
+        doubt = judgement.implausible(opened.problem, published, numbers=numbers)
         if doubt is not None and not self.store.experiments.field(x.id, "released"):
             self._hold(x, series, judged, measured, doubt)
+            return
+        audit = self.store.audits.get(x.problem)
+        if audit is not None and audit.doubted:
+            # The best is about to be taken back, or not: until that is known a step beyond it may be none. Looked at
+            # again when the audit has ended.
             return
         self._commit(x, series, judged, measured, published, again)
 
@@ -180,41 +202,21 @@ class Verification:
         again: Measured,
     ) -> None:  # fmt: skip
         """Commit an accept; ``published`` was measured in the pairs of ``again``."""
-        decision, opened = judged.decision, series.opened
+        opened = series.opened
         told = release.of_accept(opened.problem, opened.ladder, judged)
         published = release.of_publication(opened.problem, opened.ladder, published)
-        reason = Reason.REBASED if self.store.experiments.field(x.id, "rebased_from") else decision.reason
-        evidence = Evidence(
-            experiment=x.id,
-            problem=x.problem,
-            revision=opened.revision,
-            contributor=x.contributor,
-            worker=x.worker,
-            agent=x.agent,
-            score=Score(
-                value=published.score,
-                unit=opened.problem.metric.unit,
-                n=published.n,
-                interval=published.interval,
-            ),
-            baseline=published.baseline,
-            claimed=x.claimed,
-            gain=published.gain,
-            pairs=decision.n,
-            evidence=told.evidence,
-            verifier=names_of([*measured.verifier.split(", "), *again.verifier.split(", ")]),
-            locked_digest=opened.locked_digest,
-            parent_experiment=self.store.problems.field(x.problem, "best_experiment") or None,
+        evidence = settlement.evidence_of_accept(
+            x, opened, judged, told, published, measured, again,
+            rebased=bool(self.store.experiments.field(x.id, "rebased_from")),
+            parent=self.store.problems.field(x.problem, "best_experiment") or None,
             seeds=self.measuring.disclosed(series, [pair.index for pair in again.pairs]),
-            reason=reason,
-            integrity=opened.problem.evaluation.kind.integrity,
-        )
+        )  # fmt: skip
         when = datetime.now(UTC)
         message = evidence.to_message(x.note, decimals=opened.problem.metric.decimals)
         content = self.store.blobs.get(x.blob)
         repository = self.histories.repository(x.problem)
         # The commit states what is published. What was verified is written down before, so that no crash loses it.
-        self.store.experiments.note(x.id, **_record(told, judged, measured))
+        self.store.experiments.note(x.id, **settlement.record(told, judged, measured))
         try:
             commit = repository.commit_accept(
                 opened.head, opened.problem.files.mutable, content, message, x.contributor, when
@@ -223,8 +225,10 @@ class Verification:
             self.histories.reconcile(x.problem)
             self._again(x, series.attempt, "The best version changed meanwhile.", delay_ms=0)
             return
-        self.histories.apply_accept(x, evidence, commit, opened.head, when, explanation=told.explanation,
-                                    published=_published(published, again), sd=published.sd)  # fmt: skip
+        self.histories.apply_accept(
+            x, evidence, commit, opened.head, when, explanation=told.explanation,
+            published=settlement.published_score(published, again), sd=published.sd,
+        )  # fmt: skip
         if opened.problem.acceptance.strict:
             # After the accept: one that a kill leaves uncounted makes the rule stricter, never more lenient.
             self.store.problems.count_up(x.problem, TRIALS_ACCEPTED)
@@ -238,20 +242,37 @@ class Verification:
         """Reject, unless the candidate was built on an older version and its change can be made on today's best."""
         if series.opened.ladder.step is not None and judged.decision.reason in _NO_GAIN:
             # Else a file that breaks a guard on purpose could ask "better or not" without ever becoming the best.
-            broken = judgement.failed_guard(series.opened.problem, measured.pairs, numbers=False)
+            broken = judgement.failed_guard(series.opened.problem, judged.rests_on, numbers=False)
             if broken is not None:
                 self._reject(x, series, judged, measured, Reason.GUARD_FAILED, broken)
                 return
-        if judged.decision.reason not in _NO_GAIN or not self._is_stale(x, series):
-            self._reject(x, series, judged, measured)
-            return
-        if not self._rebase(x, series, measured):
+        stale = judged.decision.reason in _NO_GAIN and self._is_stale(x, series)
+        if not (stale and self._beat_its_parent(x, series, judged) and self._rebase(x, series, measured)):
             self._reject(x, series, judged, measured)
 
     def _is_stale(self, x: Experiment, series: Series) -> bool:
         """Tell whether another version was the best when this one was built, and it was not rebased already."""
         stale = bool(x.parent) and x.parent != series.opened.head
         return stale and not self.store.experiments.field(x.id, "rebased_from")
+
+    def _beat_its_parent(self, x: Experiment, series: Series, judged: Judgement) -> bool:
+        """Guess whether a stale candidate was a gain where it was built, from what its parent was published with.
+
+        A stored score is no evidence, which is not asked for here: only whether the change is worth another
+        verification. It is moved by as much as the best came out otherwise this time than it was published.
+        """
+        opened, direction = series.opened, series.opened.problem.metric.direction
+        published = {
+            r.commit: r.score for r in self.store.problems.records(x.problem) if r.revision == opened.revision
+        }
+        parent, best = published.get(x.parent), published.get(opened.head)
+        if parent is None or best is None or judged.candidate is None or judged.incumbent is None:
+            return False
+        slack = opened.ladder.step or 0.0  # both published scores were rounded to it
+        if opened.problem.acceptance.noise is Noise.TIMING:
+            # Times of one moment differ from those of another by a factor.
+            return improvement(direction, judged.candidate * best, parent * judged.incumbent) > 0
+        return improvement(direction, judged.candidate - judged.incumbent, parent - best) + slack > 0
 
     def _rebase(self, x: Experiment, series: Series, measured: Measured) -> bool:
         """Queue the candidate's change on today's best instead, once and within the budget; tell whether it was."""
@@ -268,17 +289,18 @@ class Verification:
             return False
         if content is None:
             return False
-        known = self.store.experiments.known(x.problem, opened.revision, content_hash(content))
-        if known not in {None, x.id}:
+        # From now on a file that was seen: others' stale changes may lead to the same one.
+        if self.store.experiments.claims_first(x.problem, opened.revision, content_hash(content), x.id) != x.id:
             return False
         blob = sha256(content)
         self.store.blobs.put(content)
-        self._close(series, measured)  # before the move: what it took so far went into the file as it was proposed
         moved = self.store.experiments.move(
             x.id, ExperimentState.VERIFYING, ExperimentState.QUEUED, attempt=series.attempt, blob=blob,
             rebased_from=x.blob, released=None, not_before=0, updated=datetime.now(UTC),
             explanation="No better than today's best as it was; its change is tried on today's best.",
         )  # fmt: skip
+        # What it took so far went into the file as it was proposed.
+        self._close(series, measured, rebased=False)
         log.info("rebased", experiment=x.id, problem=x.problem)
         return moved
 
@@ -293,10 +315,10 @@ class Verification:
         reason: Reason | None = None, explanation: str = "",
     ) -> None:  # fmt: skip
         told = release.of_others(series.opened.problem, series.opened.ladder, judged)
+        word = reason or judged.decision.reason or Reason.NO_IMPROVEMENT
         self.store.experiments.move(
-            x.id, ExperimentState.VERIFYING, ExperimentState.REJECTED, attempt=series.attempt,
-            **{**_record(told, judged, measured), "reason": reason or judged.decision.reason or Reason.NO_IMPROVEMENT,
-               "explanation": explanation or told.explanation},
+            x.id, ExperimentState.VERIFYING, ExperimentState.REJECTED, attempt=series.attempt, reason=word,
+            explanation=explanation or told.explanation, **settlement.record(told, judged, measured),
         )  # fmt: skip
         self._close(series, measured)
 
@@ -305,7 +327,7 @@ class Verification:
         told, kept = release.of_others(problem, ladder, judged), release.everything(problem, judged)
         self.store.experiments.move(
             x.id, ExperimentState.VERIFYING, ExperimentState.HELD, attempt=series.attempt,
-            **{**_record(told, judged, measured), "reason": Reason.IMPLAUSIBLE,
+            **{**settlement.record(told, judged, measured), "reason": Reason.IMPLAUSIBLE,
                # What the operator decides by, where nobody else is told.
                "kept": None if ladder.step is None else kept,
                "explanation": f"{doubt} A person decides: the pool's operator can release or refuse it."},
@@ -323,27 +345,36 @@ class Verification:
         records = self.store.problems.records(x.problem)
         if records and records[-1].experiment and records[-1].revision == opened.revision:
             self.store.problems.update(x.problem, unrepeatable=opened.head)
-            self._again(x, attempt, f"{words} An audit looks at it first.", delay_ms=_LOOK_FIRST_MS)
+            explanation = f"{words} An audit looks at it first."
+            self._again(x, attempt, explanation, delay_ms=_LOOK_FIRST_MS, looked=True)
             self.doorbell.look_around()
             return
         self.store.problems.set_state(x.problem, ProblemState.OPEN, ProblemState.PAUSED, state_reason=words)
-        self._again(x, attempt, words, delay_ms=0)
+        self._again(x, attempt, words, delay_ms=0, looked=True)
 
     def _again(
-        self, x: Experiment, attempt: int, explanation: str, *, delay_ms: int, failed: Sequence[str] = ()
-    ) -> None:
-        """Put an experiment back: trouble of ours, or another best version to beat."""
+        self, x: Experiment, attempt: int, explanation: str, *, delay_ms: int, failed: Sequence[str] = (),
+        looked: bool = False,
+    ) -> None:  # fmt: skip
+        """Put an experiment back: trouble of ours, or another best version to beat.
+
+        ``looked`` tells that the question stays the same: where scores were seen, the next attempt is another look.
+        """
+        if looked and self.measuring.seen(x.id, attempt, _COMPARE):
+            self.store.experiments.count_up(x.id, "looks")
         self.store.experiments.move(
             x.id, ExperimentState.VERIFYING, ExperimentState.QUEUED, attempt=attempt, explanation=explanation,
             not_before=now_ms() + delay_ms, updated=datetime.now(UTC), **{FAILED: " ".join(failed)},
         )  # fmt: skip
         self.measuring.forget(x.id, attempt, _PHASES)
 
-    def _close(self, series: Series, measured: Measured) -> None:
+    def _close(self, series: Series, measured: Measured, *, rebased: bool | None = None) -> None:
         """Count what a settled verification took, and drop what was measured."""
+        if rebased is None:
+            rebased = bool(self.store.experiments.field(series.name, "rebased_from"))
         problem, runs = series.opened.problem.name, 2 * len(measured.pairs)
         self.store.problems.count_up(problem, "runs", runs)
-        if self.store.experiments.field(series.name, "rebased_from"):
+        if rebased:
             self.store.problems.count_up(problem, "runs_rebased", runs)
         self.measuring.forget(series.name, series.attempt, _PHASES)
 
@@ -351,47 +382,4 @@ class Verification:
 def _series(x: Experiment, opened: OpenProblem, attempt: int, phase: str) -> Series:
     return Series(
         opened=opened, name=x.id, attempt=attempt, phase=phase, candidate=x.blob, incumbent=opened.best_blob
-    )
-
-
-def _record(told: Released, judged: Judgement, measured: Measured) -> dict[str, object]:
-    """Return what an experiment's record says of its comparison, but for the sentence."""
-    return {
-        "verified": told.verified,
-        "incumbent": told.incumbent,
-        "gain": told.gain,
-        "gain_low": told.gain_low,
-        "gain_high": told.gain_high,
-        "pairs": judged.decision.n,
-        "evidence": told.evidence,
-        "exact": judged.decision.exact,
-        "verifier": measured.verifier,
-        "verifier_grade": measured.grade,
-        "feedback": judged.feedback,
-        "updated": datetime.now(UTC),
-    }
-
-
-def _published(published: Published, measured: Measured) -> PublishedScore:
-    """Return what an accept's record says of the score that it is published with."""
-    low, high = published.interval or (None, None)
-    return PublishedScore(
-        score=published.score, incumbent=published.baseline, gain=published.gain, pairs=published.n, low=low,
-        high=high, verifier=measured.verifier, grade=measured.grade,
-    )  # fmt: skip
-
-
-def _came_back(opened: OpenProblem, judged: Judgement, published: Published) -> bool:
-    """Tell whether the fresh pairs agree: a gain is above 0, and a shorter file loses no more than it may."""
-    if judged.decision.reason is Reason.SIMPLER:
-        return published.gain >= -opened.problem.acceptance.min_gain.at(published.baseline)
-    return published.gain > 0
-
-
-def _not_again(opened: OpenProblem, published: Published) -> str:
-    if opened.ladder.step is not None:
-        return f"The gain did not come back on {published.n} fresh pairs."
-    return (
-        f"The gain did not come back: on {published.n} fresh pairs it scored {published.score:g}, "
-        f"and the current best {published.baseline:g}."
     )

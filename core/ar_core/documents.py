@@ -5,7 +5,7 @@ Not here: printing them.
 
 from collections.abc import Sequence
 
-from ar_core.records import Experiment, Finding, LeaderboardRow, ProblemCard, PublishedScore
+from ar_core.records import Experiment, Finding, LeaderboardRow, ProblemCard, PublishedScore, StrictBudget
 
 
 def experiment_document(x: Experiment) -> dict[str, object]:
@@ -32,6 +32,7 @@ def experiment_document(x: Experiment) -> dict[str, object]:
         "incumbent": x.incumbent,
         "gain": x.gain,
         "interval": _interval(x.gain_low, x.gain_high),
+        "effect_size": x.effect_size,
         "pairs": x.pairs,
         "evidence": "exact" if x.exact else x.evidence,
         "commit": x.commit or None,
@@ -51,8 +52,8 @@ def proposal_document(x: Experiment) -> dict[str, object]:
     """Return the document of ``ar-pool propose --json``."""
     whole = experiment_document(x)
     keys = ("id", "problem", "status", "reason", "explanation", "claimed", "verified", "incumbent", "gain",
-            "pairs", "evidence", "verifier", "verifier_grade", "published", "publication", "commit",
-            "feedback")  # fmt: skip
+            "interval", "effect_size", "pairs", "evidence", "verifier", "verifier_grade", "published", "publication",
+            "commit", "feedback")  # fmt: skip
     return {"schema": "ar.proposal/1", **{key: whole[key] for key in keys}}
 
 
@@ -89,6 +90,7 @@ def problem_document(card: ProblemCard) -> dict[str, object]:
         "published": card.published.isoformat(),
         "evaluation_seconds": card.evaluation,
         "web": card.web,
+        "strict": None if card.strict is None else _budget(card.strict),
         "findings": findings_document(card.findings),
     }
 
@@ -101,6 +103,17 @@ def _publication(published: PublishedScore) -> dict[str, object]:
         "interval": _interval(published.low, published.high),
         "verifier": published.verifier or None,
         "grade": published.grade or None,
+    }
+
+
+def _budget(budget: StrictBudget) -> dict[str, object]:
+    return {
+        "alpha": budget.alpha,
+        "verifications": budget.trials,
+        "accepted": budget.accepted,
+        "spent": budget.spent,
+        "next_level": budget.next_level,
+        "next_evidence": budget.next_evidence,
     }
 
 

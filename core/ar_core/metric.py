@@ -4,7 +4,6 @@ Not here: deciding whether a score is an improvement worth accepting (``acceptan
 """
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,8 @@ from enum import StrEnum
 MAX_FEEDBACK_BYTES = 4096
 MAX_FEEDBACK_LINES = 20
 MAX_SECONDARY_METRICS = 32
+LARGEST = 1e150
+"""Of a score or secondary metric, either way: its square is a number still, and so are sums of them."""
 
 _GENERIC_NAMES = ("score", "combined_score")
 METRIC_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,63}")
@@ -93,7 +94,7 @@ def read_score(stdout: str, name: str, low: float | None = None, high: float | N
         return Reading(score=None, problem=f"the scorer printed no line with {name!r}")
     score = _finite(found[key])
     if score is None:
-        return Reading(score=None, problem=f"the scorer's {key!r} is not one finite number")
+        return Reading(score=None, problem=f"the scorer's {key!r} is not one finite number, at most {LARGEST:g}")
     if (low is not None and score < low) or (high is not None and score > high):
         return Reading(score=None, problem=f"{key} = {score!r} is outside the range [{low}, {high}]")
     secondary: dict[str, float] = {}
@@ -123,12 +124,12 @@ def _json_object(line: str) -> dict[str, object]:
 
 
 def _finite(value: object) -> float | None:
-    """Return a float for a real, finite number only: no bool, no text, no integer beyond float."""
+    """Return a float for a real number only, of a size whose squares are numbers too: no bool, no text."""
     if type(value) is int:
         try:
-            return float(value)
+            value = float(value)
         except OverflowError:
             return None
-    if type(value) is float and math.isfinite(value):
+    if type(value) is float and abs(value) <= LARGEST:
         return value
     return None

@@ -71,8 +71,8 @@ class Experiment:
     """One tried version of a mutable file and what became of it; scores in the metric's unit.
 
     Three numbers, never mixed: ``claimed`` by the contributor, on a machine whose sandbox has ``worker_grade``;
-    ``verified`` by ``verifier`` in the ``pairs`` that decided, with ``incumbent``, ``gain``, its interval and
-    ``evidence`` from the same; and what an accepted version is ``published`` with.
+    ``verified`` by ``verifier`` in the ``pairs`` that decided, with ``incumbent``, ``gain``, its interval, its
+    ``effect_size`` and ``evidence`` from the same; and what an accepted version is ``published`` with.
     """
 
     id: str
@@ -91,6 +91,10 @@ class Experiment:
     gain: float | None = None
     gain_low: float | None = None
     gain_high: float | None = None
+    effect_size: float | None = None
+    """Mean gain over the standard deviation (n - 1) of the gains in those pairs; of times, the same of
+    ln(t_incumbent / t_candidate), over the pairs in which both sides gave one. ``None`` where these do not vary, and
+    wherever the gain is not told in full."""
     pairs: int = 0
     evidence: float | None = None
     exact: bool = False
@@ -116,6 +120,41 @@ class Finding:
     severity: Literal["info", "warning", "error"]
     message: str
     fix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrictBudget:
+    """What the log of a strict problem spent of its one budget of false accepts."""
+
+    alpha: float
+    """The whole budget: the expected share of false ones among all accepts is at most this."""
+    trials: int
+    """Verifications that began under the rule."""
+    accepted: int
+    """How many of them accepted; each adds one share to every later level."""
+    spent: float
+    """The share of the budget that they were given, 0 to 1."""
+    next_level: float
+    """The level of the next verification."""
+
+    @property
+    def next_evidence(self) -> float:
+        """Evidence at which the next verification accepts."""
+        return 1 / self.next_level
+
+    @property
+    def words(self) -> str:
+        """What was spent and what the next one gets, in one line."""
+        begun = "1 verification has" if self.trials == 1 else f"{self.trials:,} verifications have"
+        earned = "no accept has earned anything back yet"
+        if self.accepted:
+            accepts = "1 accept" if self.accepted == 1 else f"{self.accepted:,} accepts"
+            earned = f"{self.accepted + 1:,} times its share, earned back by {accepts}"
+        return (
+            f"{begun} spent {100 * self.spent:.3g} % of the α = {self.alpha:g} that all share; "
+            f"the next gets the level {self.next_level:.3g} ({earned}), which takes evidence e ≥ "
+            f"{self.next_evidence:,.0f}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +192,8 @@ class ProblemCard:
     best_n: int = 0
     """Runs that the published score of the best version is of; ``best_low`` and ``best_high`` are its interval."""
     best_experiment: str = ""
+    strict: StrictBudget | None = None
+    """What its log spent of the budget that it shares; ``None`` where the problem is not strict."""
 
     @property
     def integrity(self) -> str:

@@ -19,6 +19,7 @@ from ar_core.records import (
     ProblemCard,
     PublishedScore,
     Role,
+    StrictBudget,
     TokenRecord,
 )
 from ar_proto.v1 import administration_pb2, catalogue_pb2, enrolment_pb2, experiment_pb2, problem_pb2
@@ -139,6 +140,7 @@ def experiment_to_wire(x: Experiment) -> experiment_pb2.Experiment:
         gain=x.gain,
         gain_low=x.gain_low,
         gain_high=x.gain_high,
+        effect_size=x.effect_size,
         pairs=x.pairs,
         evidence=x.evidence,
         exact=x.exact,
@@ -175,6 +177,7 @@ def experiment_from_wire(message: experiment_pb2.Experiment) -> Experiment:
         gain=message.gain if message.HasField("gain") else None,
         gain_low=message.gain_low if message.HasField("gain_low") else None,
         gain_high=message.gain_high if message.HasField("gain_high") else None,
+        effect_size=message.effect_size if message.HasField("effect_size") else None,
         pairs=message.pairs,
         evidence=message.evidence if message.HasField("evidence") else None,
         exact=message.exact,
@@ -257,6 +260,7 @@ def problem_to_wire(card: ProblemCard) -> problem_pb2.Problem:
         best_high=card.best_high,
         best_pairs=card.best_n,
         best_experiment=card.best_experiment,
+        strict=None if card.strict is None else _budget_to_wire(card.strict),
     )
 
 
@@ -293,7 +297,22 @@ def problem_from_wire(message: problem_pb2.Problem) -> ProblemCard:
         best_high=message.best_high if message.HasField("best_high") else None,
         best_n=message.best_pairs,
         best_experiment=message.best_experiment,
+        strict=_budget_from_wire(message.strict) if message.strict.next_level > 0 else None,
     )
+
+
+def _budget_to_wire(budget: StrictBudget) -> problem_pb2.StrictBudget:
+    return problem_pb2.StrictBudget(
+        alpha=budget.alpha, verifications=budget.trials, accepted=budget.accepted, spent=budget.spent,
+        next_level=budget.next_level,
+    )  # fmt: skip
+
+
+def _budget_from_wire(message: problem_pb2.StrictBudget) -> StrictBudget:
+    return StrictBudget(
+        alpha=message.alpha, trials=message.verifications, accepted=message.accepted, spent=message.spent,
+        next_level=message.next_level,
+    )  # fmt: skip
 
 
 def row_to_wire(row: LeaderboardRow) -> catalogue_pb2.LeaderboardRow:

@@ -13,6 +13,8 @@ from ar_core.problem import Problem
 from ar_sandbox.judging import ALPHA, Findings
 
 _NEVER = 10**9
+_WARM_UPS = 2 * WARM_UP_PAIRS
+"""Of the comparison and of the publication."""
 _ENOUGH_TO_LEAVE_ONE_OUT = 4
 _FAIR = 0.5
 _WIDE = 8.0
@@ -108,7 +110,7 @@ def _price(problem: Problem, least: float, spread: float, seconds: float, report
     gain = 2 * least if least > 0 else max(2 * spread, 0.01)
     needed = times_needed(math.log((1 + gain) / (1 + least)), spread)
     said = (
-        f"an accept takes at least {cheapest} pairs, {WARM_UP_PAIRS} to warm up and {publication_pairs(cheapest)} to "
+        f"an accept takes at least {cheapest} pairs, {_WARM_UPS} to warm up and {publication_pairs(cheapest)} to "
         f"publish, {_minutes(cheapest, seconds):.1f} minutes of a verifier"
     )
     if cheapest > most:
@@ -127,7 +129,7 @@ def _price(problem: Problem, least: float, spread: float, seconds: float, report
 
 
 def _minutes(pairs: int, seconds: float) -> float:
-    return (pairs + WARM_UP_PAIRS + publication_pairs(pairs)) * 2 * seconds / 60
+    return (pairs + _WARM_UPS + publication_pairs(pairs)) * 2 * seconds / 60
 
 
 def _percent(share: float) -> str:

@@ -7,6 +7,7 @@ from random import Random
 import pytest
 from tests.attacks.court import Court, Files, total
 
+from ar_coordinator.histories import Histories
 from ar_coordinator.judgement import ALPHA
 from ar_coordinator.openings import Opening, Openings
 from ar_coordinator.store.experiments import Experiments
@@ -164,6 +165,148 @@ def test_trouble_in_the_middle_buys_no_second_chance(court: Court, noisy: Files)
         court.look(x)
     assert levels[0] == ALPHA
     assert float(court.store.experiments.field(x, "alpha") or 0) < ALPHA
+
+
+def test_a_pause_in_the_middle_buys_no_second_chance(court: Court, noisy: Files) -> None:
+    name = court.opened(noisy, sd=1.0)
+    x = court.propose(name, b"[1, 2.5]\n")
+    levels = []
+    for _ in range(4):
+        court.look(x)
+        levels.append(float(court.store.experiments.field(x, "alpha") or 0))
+        court.measure(lambda content, index: total(content, index) + index % 3)
+        court.store.problems.set_state(name, ProblemState.OPEN, ProblemState.PAUSED)
+        court.look(x)
+        assert court.state(x) is ExperimentState.QUEUED
+        court.store.problems.set_state(name, ProblemState.PAUSED, ProblemState.OPEN)
+    assert levels == [ALPHA, ALPHA / 2, ALPHA / 6, ALPHA / 12]
+
+
+def test_a_pause_before_anything_was_seen_costs_nothing(court: Court, noisy: Files) -> None:
+    name = court.opened(noisy, sd=1.0)
+    x = court.propose(name, b"[1, 2.5]\n")
+    court.look(x)
+    court.store.problems.set_state(name, ProblemState.OPEN, ProblemState.PAUSED)
+    court.look(x)
+    court.store.problems.set_state(name, ProblemState.PAUSED, ProblemState.OPEN)
+    court.look(x)
+    assert court.store.experiments.attempt(x) == 2
+    assert float(court.store.experiments.field(x, "alpha") or 0) == ALPHA
+
+
+@pytest.mark.parametrize("second", ["the same", "a loss"])
+def test_a_failure_behind_a_commit_loses_no_version(
+    court: Court, folder: Folder, monkeypatch: pytest.MonkeyPatch, second: str
+) -> None:
+    """Git has the new version, and what went wrong then is no reason to measure it again or to stand still."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("no space left")
+
+    name = court.opened(folder("sums"))
+    x = court.propose(name, b"[4, 4]\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(Histories, "apply_accept", fail)
+        court.look(x)
+        patch.setattr(Histories, "reconcile", fail)
+        court.settle_all(x)
+    assert court.state(x) is ExperimentState.QUEUED
+    head = court.desk._histories.repository(name).head()
+    assert head != field(court, name, "head")
+    court.store.experiments.wait_until(x, 0)
+    court.settle_all(x, score=lambda content, index: total(content, index) if second == "the same" else 1.0)
+    assert court.state(x) is ExperimentState.ACCEPTED
+    assert (field(court, name, "head"), field(court, name, "best")) == (head, "8.0")
+    court.accept(name, b"[5, 5]\n")
+
+
+def test_what_git_says_was_accepted_is_accepted(
+    court: Court, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = court.opened(folder("sums"))
+    x = court.propose(name, b"[4, 4]\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(Experiments, "accept", lambda *_, **__: "stale")
+        court.settle_all(x)
+    assert court.store.experiments.move(x, ExperimentState.VERIFYING, ExperimentState.QUEUED)
+    assert court.store.experiments.move(x, ExperimentState.QUEUED, ExperimentState.WITHDRAWN)
+    court.desk.settle()
+    assert court.state(x) is ExperimentState.ACCEPTED
+    assert (field(court, name, "best"), field(court, name, "accepted")) == ("8.0", "1")
+
+
+def test_a_rebased_file_that_is_only_shorter_earns_nothing(court: Court, folder: Folder) -> None:
+    name = court.opened(with_rule(folder("sums"), "simpler = true"))
+    court.accept(name, b"[10, 2]\n")
+    parent = field(court, name, "head")
+    court.accept(name, b"[10, 90]\n")
+    a_little = {b"[9, 2]\n": 12.25, b"[9, 90]\n": 100.25}
+    stale = court.propose(name, b"[9, 2]\n", "mallory", parent)
+    court.settle_all(stale, score=lambda content, index: a_little.get(content, total(content, index)))
+    found = court.store.experiments.get(stale)
+    assert found is not None
+    assert (found.state, found.reason) == (ExperimentState.ACCEPTED, Reason.SIMPLER)
+    assert court.store.experiments.field(stale, "rebased_from")
+    standings = {row.contributor: (row.accepted, row.gain) for row in court.store.problems.leaderboard(name)}
+    assert standings == {"eve": (2, 97.0), "mallory": (1, 0.0)}
+
+
+def test_a_loss_on_an_old_version_is_not_tried_on_todays_best(court: Court, folder: Folder) -> None:
+    name = court.opened(folder("sums"))
+    head = field(court, name, "head")
+    court.accept(name, b"[4, 9]\n")
+    stale = court.propose(name, b"[0.5, 2]\n", parent=head)
+    court.settle_all(stale)
+    assert court.state(stale) is ExperimentState.REJECTED
+    assert court.store.experiments.field(stale, "rebased_from") is None
+
+
+def test_stale_changes_that_lead_to_one_file_have_it_measured_once(court: Court, folder: Folder) -> None:
+    """Each of them would be another chance for a file that is no better."""
+    name = court.opened(folder("sums"))
+    first = field(court, name, "head")
+    court.accept(name, b"[1, 4]\n")
+    second = field(court, name, "head")
+    court.accept(name, b"[1, 9]\n")
+    stale = [court.propose(name, content, who, parent) for content, who, parent in (
+        (b"[3, 2]\n", "eve", first), (b"[3, 4]\n", "mallory", second),
+    )]  # fmt: skip
+    lame = {b"[3, 9]\n": 5.0}
+    measured: list[bytes] = []
+
+    def score(content: bytes, index: int) -> float:
+        measured.append(content)
+        return lame.get(content, total(content, index))
+
+    court.settle_all(*stale, score=score)
+    assert {court.state(x) for x in stale} == {ExperimentState.REJECTED}
+    assert measured.count(b"[3, 9]\n") == 2, "a pair of runs, for one of the two"
+
+
+def test_a_kill_while_a_file_is_rebased_asks_the_same_question_only_once(
+    court: Court, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: object, **__: object) -> None:
+        raise Killed
+
+    name = court.opened(folder("sums"))
+    head = field(court, name, "head")
+    court.accept(name, b"[4, 9]\n")
+    stale = court.propose(name, b"[3, 2]\n", parent=head)
+    court.look(stale)
+    court.measure()
+    runs = int(field(court, name, "runs"))
+    with monkeypatch.context() as patch:
+        patch.setattr(type(court.store.batches), "forget", kill)
+        with pytest.raises(Killed):
+            court.look(stale)
+    court.desk.settle()
+    court.settle_all(stale)
+    assert (court.state(stale), field(court, name, "best")) == (ExperimentState.ACCEPTED, "15.0")
+    assert (field(court, name, "runs"), field(court, name, "runs_rebased")) == (str(runs + 8), "4")
 
 
 def test_an_audit_asks_no_more_of_a_shorter_file_than_its_accept_did(court: Court, noisy: Files) -> None:

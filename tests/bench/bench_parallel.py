@@ -1,9 +1,10 @@
 """Bench ``parallel``: what 64 volunteers on one problem reach with the evaluations that one volunteer has alone.
 
-Durations are simulated; the search, the choice of what to build on, the judgement, the rebasing and its budget are
-the pool's own code. A verdict takes four evaluations, and there are verifiers for five verdicts in the time of one
-evaluation. ``strict parents`` drops every win that is not built on today's best, ``today's best`` compares it with
-that, ``rebase`` also makes its change again on today's best. Every gain counts here, however small.
+Durations are simulated; the search, the choice of what to build on, the order in which claims are verified, the
+judgement, the rebasing and its budget are the pool's own code. A verdict takes four evaluations, and there are
+verifiers for five verdicts in the time of one evaluation, too few for all claims. ``strict parents`` drops every win
+that is not built on today's best, ``today's best`` compares it with that, ``rebase`` also makes its change again on
+today's best, ``rebase, by arrival`` verifies in the order in which claims came. Every gain counts, however small.
 """
 
 import heapq
@@ -13,6 +14,7 @@ import random
 import statistics
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count, pairwise
@@ -22,6 +24,8 @@ from figures import keep, table
 from ar_coordinator.dispatch import Frontier, Version, policy
 from ar_coordinator.judgement import judge
 from ar_coordinator.rebasing import may_rebase, rebase
+from ar_coordinator.referee import OLDEST_SHARE, in_turn
+from ar_coordinator.store.experiments import Waiting
 from ar_coordinator.work_order import PairResult, SideResult
 from ar_core.acceptance import Verdict
 from ar_core.candidate import content_hash
@@ -31,11 +35,12 @@ from ar_search.agent import Observation
 from ar_search.agent import Task as AgentTask
 from ar_search.tuner import Tuner, make_tuner
 
-VOLUNTEERS, EACH, RUNS = 64, 100, 5
+VOLUNTEERS, EACH, RUNS = 64, 100, 3
 LEASE_EVALUATIONS = 50
 VERIFICATION = 0.2
 """Of an evaluation's mean duration: what one verdict takes; verifiers of a pool grow with its volunteers."""
 RUNS_OF_A_VERDICT = 4
+BY_ARRIVAL = "rebase, by arrival"
 SIZE = 40
 Score = Callable[[list[float]], float]
 _WANTED = [random.Random("wanted").uniform(-80, 80) for _ in range(SIZE)]
@@ -119,6 +124,15 @@ class Pool:
         pick = policy("champion").pick(Frontier(versions=tuple(ordered)), self.rng)
         return pick.parent.commit, self.contents[pick.parent.commit]
 
+    def next_of(self, queue: list[Claim]) -> int:
+        """Return which of the waiting claims is verified next."""
+        waiting = [
+            Waiting(id=str(at), problem=PROBLEM.name, contributor=str(claim.volunteer), not_before=0, claim=True)
+            for at, claim in enumerate(queue)
+        ]
+        newest_first = self.rng.random() >= OLDEST_SHARE and self.mode != BY_ARRIVAL
+        return int(in_turn(waiting, Counter(), newest_first=newest_first)[0].id)
+
     def verify(self, claim: Claim) -> int:
         """Settle a claim; return how many verifications that took."""
         if self.mode == "strict parents" and claim.parent != self.best.commit:
@@ -127,7 +141,7 @@ class Pool:
         self.runs += RUNS_OF_A_VERDICT
         if self._accept(claim.content, "accepted"):
             return 1
-        made = self._remade(claim) if self.mode == "rebase" and claim.parent != self.best.commit else None
+        made = self._remade(claim) if self.mode.startswith("rebase") and claim.parent != self.best.commit else None
         if made is None:
             self.counts["dropped"] += 1
             return 1
@@ -182,7 +196,7 @@ def simulate(score: Score, mode: str, volunteers: int, evaluations: int, seed: i
     while made < evaluations:
         now, _, index = heapq.heappop(events)
         while queue and free_at <= now:
-            claim = queue.pop(0)
+            claim = queue.pop(pool.next_of(queue))
             before = pool.best
             free_at += VERIFICATION * pool.verify(claim)
             if claim.volunteer >= 0:
@@ -248,7 +262,9 @@ def main() -> None:
     rows: list[dict[str, object]] = []
     total = VOLUNTEERS * EACH
     for name, score in LANDSCAPES.items():
-        settings = [("alone", 1)] + [(mode, VOLUNTEERS) for mode in ("strict parents", "today's best", "rebase")]
+        settings = [("alone", 1)] + [
+            (mode, VOLUNTEERS) for mode in ("strict parents", "today's best", "rebase", BY_ARRIVAL)
+        ]
         for mode, volunteers in settings:
             rule = "today's best" if mode == "alone" else mode
             pools = [simulate(score, rule, volunteers, total, seed) for seed in range(runs)]

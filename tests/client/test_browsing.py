@@ -8,7 +8,7 @@ import pytest
 
 from ar_client.commands.diff import unified_diff
 from ar_core.lifecycle import ExperimentState, ProblemState, Reason
-from ar_core.records import PublishedScore
+from ar_core.records import PublishedScore, StrictBudget
 from ar_proto.v1 import catalogue_pb2, experiment_pb2, problem_pb2
 
 Run = Callable[..., Any]
@@ -32,6 +32,24 @@ def test_show(signed_in: Any, ar_pool: Run) -> None:
     text = ar_pool("show", "packing").out
     assert "best       3.25 % (+2.15 since the baseline)" in text
     assert "accepted   2 of 17 tried, by 2 contributors" in text
+
+
+def test_show_of_a_strict_problem_says_what_its_log_spent(signed_in: Any, ar_pool: Run) -> None:
+    assert "strict" not in ar_pool("show", "packing").out
+    assert ar_pool("show", "packing", "--json").document["strict"] is None
+    signed_in.script.card = signed_in.card(
+        strict=StrictBudget(alpha=0.005, trials=12, accepted=2, spent=0.0825, next_level=1 / 4096)
+    )
+    text = ar_pool("show", "packing").out
+    assert (
+        "strict     12 verifications have spent 8.25 % of the α = 0.005 that all share; "
+        "the next gets the level 0.000244 (3 times its share, earned back by 2 accepts), "
+        "which takes evidence e ≥ 4,096\n"
+    ) in text
+    assert ar_pool("show", "packing", "--json").document["strict"] == {
+        "alpha": 0.005, "verifications": 12, "accepted": 2, "spent": 0.0825, "next_level": 1 / 4096,
+        "next_evidence": 4096.0,
+    }  # fmt: skip
 
 
 def test_show_before_anything_was_measured(signed_in: Any, ar_pool: Run) -> None:
@@ -124,6 +142,15 @@ def test_leaderboard(signed_in: Any, ar_pool: Run) -> None:
         "1  ada                 2   +2.15  100.0%     17      2 h",
     ]
     assert "GAIN" not in ar_pool("leaderboard").out
+    assert ar_pool("leaderboard", "packing").err == ""
+
+
+def test_a_leaderboard_tells_of_which_revision_its_gains_are(signed_in: Any, ar_pool: Run) -> None:
+    signed_in.script.card = signed_in.card(revision=3)
+    told = ar_pool("leaderboard", "packing")
+    assert told.err == "Gain and share are those of revision 3; the rest is of all revisions.\n"
+    assert ar_pool("leaderboard").err == ""
+    assert ar_pool("leaderboard", "packing", "--json").err == ""
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,21 @@ def test_the_verdict_comes_over_the_stream(signed_in: Any, ar_pool: Run, candida
     assert signed_in.script.requests("Watch")[0].experiment == "x-0123456789abcdef"
 
 
+def test_a_gain_is_told_with_its_interval_and_effect_size(signed_in: Any, ar_pool: Run, candidate: Path) -> None:
+    def told(**changes: Any) -> tuple[str, dict[str, Any]]:
+        signed_in.script.experiment = signed_in.experiment(state=E.REJECTED, **changes)
+        words = ("propose", "packing", "--file", candidate)
+        return ar_pool(*words).out, ar_pool(*words, "--json").document
+
+    text, document = told(gain=-0.25, gain_low=-0.75, gain_high=0.25, effect_size=-0.4567)
+    assert "gain        -0.25 (-0.75 to 0.25; effect size -0.457)\n" in text
+    assert (document["interval"], document["effect_size"]) == ([-0.75, 0.25], -0.4567)
+    assert "gain        +0.25\n" in told(gain=0.25, gain_low=0.25, gain_high=0.25, exact=True)[0]
+    text, document = told()
+    assert "gain" not in text
+    assert (document["gain"], document["interval"], document["effect_size"]) == (None, None, None)
+
+
 def test_a_broken_stream_is_opened_again(signed_in: Any, ar_pool: Run, candidate: Path) -> None:
     signed_in.script.watched = [
         [signed_in.experiment(), signed_in.failing(grpc.StatusCode.UNAVAILABLE)],

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ar_coordinator.judgement import Published, failed_guard, implausible, judge, publish
+from ar_coordinator.judgement import (
+    Published,
+    failed_guard,
+    implausible,
+    judge,
+    no_gain_on_average,
+    publish,
+    without_warm_up,
+)
 from ar_coordinator.work_order import PairResult, SideResult
 from ar_core.acceptance import Verdict, Window
 from ar_core.lifecycle import Reason
@@ -241,6 +249,42 @@ def test_what_was_verified_is_the_pairs_that_the_verdict_rests_on() -> None:
     assert (judged.decision.n, judged.candidate, judged.incumbent) == (10, 1.0, 0.0)
 
 
+def test_pairs_that_a_failed_incumbent_made_void_are_not_what_a_verdict_rests_on() -> None:
+    times = problem(Noise.TIMING, Direction.MINIMIZE)
+    void: list[tuple[float | str | None, float | str | None]] = [(7.0, "crash"), (0.75, 1.0), (7.0, 0.0)]
+    judged = judge(times, None, pairs(*WARM, *void, *[(0.75, 1.0)] * 10, (0.1, 5.0)))
+    assert (judged.decision.verdict, judged.decision.n) == (A, 11)
+    assert [pair.index for pair in judged.rests_on] == [3, *range(5, 15)]
+    assert (judged.candidate, judged.incumbent, judged.decision.mean_gain) == (0.75, 1.0, 0.25)
+
+
+def test_a_guard_is_the_same_whatever_batches_were_measured_in() -> None:
+    limited = problem(Noise.TIMING, Direction.MINIMIZE, guards=(Guard(metric="size", max_regression=0.2),))
+
+    def measured(size: float, *, at: int) -> list[PairResult]:
+        return [
+            PairResult(index=i, candidate=side(0.5, size=size if i == at else 1.0), incumbent=side(1.0, size=1.0))
+            for i in range(15)
+        ]
+
+    for at, broken in ((0, False), (1, False), (2, True), (12, True), (13, False), (14, False)):
+        judged = judge(limited, None, measured(100.0, at=at))
+        assert judged.decision.n == 11
+        assert (failed_guard(limited, judged.rests_on) is not None) is broken, at
+
+
+def test_the_first_pairs_of_times_warm_caches_in_each_series() -> None:
+    fresh = [replace_index(pair, 1_000_000 + pair.index) for pair in pairs(*[(1.0, 2.0)] * 7)]
+    left = without_warm_up(problem(Noise.TIMING, Direction.MINIMIZE), fresh[::-1])
+    assert [pair.index for pair in left] == list(range(1_000_002, 1_000_007))
+    for noise in (Noise.SEED, Noise.NONE):
+        assert without_warm_up(problem(noise), fresh[::-1]) == fresh
+
+
+def replace_index(pair: PairResult, index: int) -> PairResult:
+    return PairResult(index=index, candidate=pair.candidate, incumbent=pair.incumbent)
+
+
 def test_a_stricter_level_takes_more_pairs() -> None:
     times = problem(Noise.TIMING, Direction.MINIMIZE)
     measured = pairs(*WARM, *[(0.8, 1.0)] * 11)
@@ -260,6 +304,63 @@ def test_a_shorter_file_that_is_as_good_is_accepted_where_the_problem_wants_it()
     many = pairs(*[(0.5, 0.5)] * 60)
     assert judge(noisy, WINDOW, many).decision.verdict is R
     assert judge(noisy, WINDOW, many, shorter=True).decision.reason is Reason.SIMPLER
+
+
+@pytest.mark.parametrize("alpha", [0.005, 0.0005])
+def test_a_shorter_file_has_half_the_level_for_each_of_its_two_ways(alpha: float) -> None:
+    noisy = problem(Noise.SEED, min_gain=MinGain(value=0.1), max_pairs=200)
+    gains = [(0.9, 0.1) if i % 3 else (0.4, 0.5) for i in range(80)]
+    best = next(n for n in range(80) if judge(noisy, WINDOW, pairs(*gains[:n]), alpha=alpha).decision.verdict is A)
+    half = judge(noisy, WINDOW, pairs(*gains), alpha=alpha / 2)
+    both = judge(noisy, WINDOW, pairs(*gains), alpha=alpha, shorter=True)
+    assert (both.decision, both.alpha) == (half.decision, alpha / 2)
+    assert both.decision.n > best
+    assert both.decision.evidence >= 2 / alpha
+    assert judge(noisy, WINDOW, pairs(*gains), alpha=alpha).alpha == alpha
+    as_good = judge(replace_margin(noisy, 0.4), WINDOW, pairs(*[(0.5, 0.5)] * 80), alpha=alpha, shorter=True).decision
+    assert as_good.reason is Reason.SIMPLER
+    assert as_good.evidence >= 2 / alpha
+    # Without noise nothing is bet, and of times no shorter file is asked for.
+    for noise in (Noise.NONE, Noise.TIMING):
+        assert judge(problem(noise), None, pairs((0.5, 0.5)), alpha=alpha, shorter=True).alpha == alpha
+
+
+def replace_margin(asked: Problem, value: float) -> Problem:
+    return replace(asked, acceptance=replace(asked.acceptance, min_gain=MinGain(value=value)))
+
+
+def test_an_accept_of_cut_scores_has_to_be_one_of_whole_scores() -> None:
+    seeds, gain = problem(Noise.SEED, max_pairs=100), [(1.0, 0.0)] * 10
+
+    def told(judged: Any, *fresh: Any, rules: Problem = seeds) -> str | None:
+        return no_gain_on_average(rules, WINDOW, judged, pairs(*fresh))
+
+    judged = judge(seeds, WINDOW, pairs(*gain, (-1e9, 0.0)))
+    assert judged.decision.verdict is A
+    assert told(judged, (0.5, 0.25)) is None, "what lies behind the decision does not count"
+    assert "rare runs are far worse" in (told(judged, (-20.0, 0.25)) or "")
+    assert told(judged, (-9.0, 0.25)) is None
+    assert told(judged, ("crash", 0.25)) is None, "a run without a score is the bad end of the window"
+    # One with a loss that the window hides wins the bet as well.
+    hidden = judge(seeds, WINDOW, pairs((1.0, 0.0), (-1e9, 0.0), *[(1.0, 0.0)] * 60))
+    assert hidden.decision.verdict is A
+    assert told(hidden)
+    assert told(hidden, (1e300, 0.0)), "no lucky hit pays for it"
+    assert told(hidden, (0.5, -2e9)) is None, "an incumbent that has them too is no better"
+    exact, times = problem(), problem(Noise.TIMING)
+    for other in (exact, times):
+        assert no_gain_on_average(other, None, judged, pairs((-1e9, 0.0))) is None
+
+
+def test_a_shorter_file_may_lose_min_gain_of_whole_scores() -> None:
+    noisy = problem(Noise.SEED, min_gain=MinGain(value=0.4), max_pairs=200)
+    judged = judge(noisy, WINDOW, pairs(*[(0.5, 0.5)] * 80), shorter=True)
+    assert judged.decision.reason is Reason.SIMPLER
+    n = judged.decision.n
+    for loss, fine in ((0.4 * (n + 1) - 0.1, True), (0.4 * (n + 1) + 0.1, False)):
+        sentence = no_gain_on_average(noisy, WINDOW, judged, pairs((0.5 - loss, 0.5)))
+        assert (sentence is None) is fine
+        assert fine or (sentence or "").startswith("As good within the window, but not on average")
 
 
 def test_what_is_published_of_times_is_a_median() -> None:

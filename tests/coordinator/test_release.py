@@ -1,8 +1,10 @@
 """What leaves the pool of a comparison with hidden files: steps of an accept, and of the others no number at all."""
 
+import math
 import re
 from dataclasses import replace
 from fractions import Fraction
+from statistics import fmean, stdev
 from typing import Any
 
 import pytest
@@ -59,6 +61,8 @@ def test_an_accept_with_noise_says_that_the_evidence_is_enough() -> None:
     told = release.of_accept(rules, LADDER, judgement)
     assert (told.verified, told.incumbent, told.gain, told.evidence) == (0.9, 0.1, 0.8, 200.0)
     assert (told.gain_low, told.gain_high) == (0.75, 0.8)
+    assert judgement.decision.effect_size is not None
+    assert told.effect_size is None, "it would tell the gain to all its digits"
     strict = release.of_accept(rules, LADDER, replace(judgement, alpha=1 / 201))
     assert strict.evidence == 201.0
 
@@ -69,6 +73,40 @@ def test_the_gain_of_scores_that_were_cut_is_no_more_than_its_interval() -> None
     told = release.of_accept(rules, Ladder(step=0.05), judgement)
     assert (told.verified, told.incumbent, told.gain) == (3.0, 0.1, 0.9)
     assert (told.gain_low, told.gain_high) == (0.85, 0.9)
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 1), st.floats(0.01, 1)), min_size=3, max_size=12))
+def test_the_effect_size_goes_with_the_interval(sides: list[tuple[float, float]]) -> None:
+    for noise in (Noise.NONE, Noise.SEED, Noise.TIMING):
+        rules = problem(noise, max_pairs=40)
+        judgement = judged(rules, *(sides[:1] * 2 if noise is Noise.NONE else sides))
+        told = release.everything(rules, judgement)
+        assert told.effect_size == judgement.decision.effect_size or not math.isfinite(judgement.decision.effect_size)
+        if told.effect_size is not None:
+            assert math.isfinite(told.effect_size)
+            assert None not in {told.gain, told.gain_low, told.gain_high}
+        kept = (release.of_accept(rules, Ladder(), judgement), release.of_others(rules, Ladder(), judgement))
+        assert kept == (told, told)
+        assert release.of_accept(rules, LADDER, judgement).effect_size is None
+        assert release.of_others(rules, LADDER, judgement).effect_size is None
+
+
+def test_the_effect_size_of_scores_and_of_times() -> None:
+    gains = [0.1, 0.3, 0.2, 0.4]
+    scores = judged(problem(Noise.SEED, max_pairs=40), *[(0.5 + gain, 0.5) for gain in gains])
+    told = release.everything(problem(Noise.SEED), scores)
+    assert told.effect_size == pytest.approx(fmean(gains) / stdev(gains))
+    times = [(1.0, 1.0), (1.0, 1.0), (1.0, 2.0), (2.0, 3.0), (2.0, 5.0)]
+    shorter = replace(problem(Noise.TIMING), metric=Metric(name="t", direction=Direction.MINIMIZE))
+    ratios = [math.log(theirs / mine) for mine, theirs in times[2:]]
+    told = release.everything(shorter, judged(shorter, *times))
+    assert told.effect_size == pytest.approx(fmean(ratios) / stdev(ratios))
+
+
+def test_an_effect_size_that_is_no_number_is_none() -> None:
+    decision = Decision(verdict=Verdict.REJECT, n=2, mean_gain=1e308, interval=(0.0, 1.0), effect_size=math.inf)
+    whole = Judgement(decision=decision, candidate=1e308, incumbent=0.0, feedback="")
+    assert release.everything(problem(Noise.SEED), whole).effect_size is None
 
 
 ODD = (0.61234, 0.51234)

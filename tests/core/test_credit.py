@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,30 +10,37 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ar_core.credit import Accept, across, ranked, standings
+from ar_core.credit import Accept, across, ranked, standings, standings_throughout
 from ar_core.records import LeaderboardRow
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 PEOPLE = st.sampled_from(["ada", "bob", "cy", "eve"])
 GAINS = st.sampled_from([0.1, 0.2, 0.3, 1e-300, 1e300, 1.7e308, 5e-324, 0.0, -1.0]) | st.floats()
-ACCEPTS = st.lists(
-    st.builds(Accept, contributor=PEOPLE, gain=GAINS, when=st.integers(0, 9).map(lambda n: BEGIN + timedelta(days=n)))
-)
+REVISIONS = st.integers(1, 3)
+TIMES = st.integers(0, 9).map(lambda n: BEGIN + timedelta(days=n))
+
+
+def accepts_of(gains: Any) -> Any:
+    one = st.builds(Accept, contributor=PEOPLE, revision=REVISIONS, gain=gains, simpler=st.booleans(), when=TIMES)
+    return st.lists(one)
+
+
+ACCEPTS = accepts_of(GAINS)
 TRIED = st.dictionaries(PEOPLE, st.integers(0, 10**9))
 SECONDS = st.dictionaries(PEOPLE, st.floats(0, 1e9))
 
 
-def accept(who: str, gain: float) -> Accept:
-    return Accept(contributor=who, gain=gain, when=BEGIN)
+def accept(who: str, gain: float, revision: int = 1, *, simpler: bool = False) -> Accept:
+    return Accept(contributor=who, revision=revision, gain=gain, simpler=simpler, when=BEGIN)
 
 
-@given(ACCEPTS, TRIED, SECONDS)
-@example([accept("ada", 1.7e308), accept("ada", 1.7e308), accept("bob", 1.7e308)], {}, {})
-@example([accept("ada", 5e-324)], {}, {})
-def test_the_shares_are_the_whole_of_what_was_gained(accepts: Any, tried: Any, seconds: Any) -> None:
-    rows = standings(accepts, tried, seconds)
+@given(ACCEPTS, TRIED, SECONDS, REVISIONS)
+@example([accept("ada", 1.7e308), accept("ada", 1.7e308), accept("bob", 1.7e308)], {}, {}, 1)
+@example([accept("ada", 5e-324)], {}, {}, 1)
+def test_the_shares_are_the_whole_of_what_was_gained(accepts: Any, tried: Any, seconds: Any, revision: int) -> None:
+    rows = standings(accepts, tried, seconds, revision=revision)
     whole = math.fsum(row.share for row in rows)
-    if any(one.credit > 0 for one in accepts):
+    if any(one.credit > 0 for one in accepts if one.revision == revision):
         assert whole == pytest.approx(1.0, abs=1e-12)
     else:
         assert whole == 0.0
@@ -42,21 +50,54 @@ def test_the_shares_are_the_whole_of_what_was_gained(accepts: Any, tried: Any, s
         assert row.gain is not None
         assert math.isfinite(row.gain)
         assert 0 <= row.share <= 1
-        assert (row.share > 0) <= any(one.credit > 0 for one in own)
+        assert (row.share > 0) <= any(one.credit > 0 for one in own if one.revision == revision)
 
 
 @given(ACCEPTS, TRIED, SECONDS, st.randoms(use_true_random=False))
 def test_no_order_changes_a_digit(accepts: Any, tried: Any, seconds: Any, rng: random.Random) -> None:
-    before = standings(accepts, tried, seconds)
+    before = standings(accepts, tried, seconds, revision=1), standings_throughout(accepts, tried, seconds)
     rng.shuffle(accepts)
-    assert standings(accepts, dict(reversed(tried.items())), seconds) == before
+    tried = dict(reversed(tried.items()))
+    assert (standings(accepts, tried, seconds, revision=1), standings_throughout(accepts, tried, seconds)) == before
+
+
+@given(accepts_of(st.integers(-3, 1000).map(float)), TRIED, REVISIONS, st.sampled_from([0.125, 8.0]))
+def test_the_unit_of_a_revision_changes_no_share(accepts: Any, tried: Any, changed: int, factor: float) -> None:
+    """Not of this revision, not of another one, and not of all together, which have no gain."""
+    scaled = [replace(a, gain=a.gain * factor) if a.revision == changed else a for a in accepts]
+    for revision in {1, 2, 3} - {changed}:
+        assert standings(scaled, tried, {}, revision=revision) == standings(accepts, tried, {}, revision=revision)
+    assert standings_throughout(scaled, tried, {}) == standings_throughout(accepts, tried, {})
+    assert all(row.gain is None for row in standings_throughout(accepts, tried, {}))
+
+
+def test_shares_are_taken_within_each_revision() -> None:
+    accepts = [accept("eve", 5.0), accept("bob", 20.0, 2), accept("eve", 60.0, 2)]
+
+    def shares(rows: list[LeaderboardRow]) -> dict[str, float]:
+        return {row.contributor: row.share for row in rows}
+
+    assert shares(standings(accepts, {}, {}, revision=1)) == {"bob": 0.0, "eve": 1.0}
+    assert shares(standings(accepts, {}, {}, revision=2)) == {"bob": 0.25, "eve": 0.75}
+    assert shares(standings(accepts, {}, {}, revision=3)) == {"bob": 0.0, "eve": 0.0}
+    assert shares(standings_throughout(accepts, {}, {})) == {"bob": 0.125, "eve": 0.875}
+
+
+@given(ACCEPTS)
+def test_a_shorter_file_is_worth_nothing(accepts: Any) -> None:
+    """Taking all of them out changes no gain and no share, however they were measured."""
+    gainful = [one for one in accepts if not one.simpler]
+    without = {row.contributor: row for row in standings(gainful, {}, {}, revision=1)}
+    for row in standings(accepts, {}, {}, revision=1):
+        said = without.get(row.contributor)
+        assert (row.gain, row.share) == ((said.gain, said.share) if said else (0.0, 0.0))
 
 
 @given(ACCEPTS, TRIED, SECONDS)
 def test_what_somebody_says_is_worth_nothing(accepts: Any, tried: Any, seconds: Any) -> None:
     """Claims are counted in ``tried``: they move neither a gain nor a share, however many they are."""
-    without = {row.contributor: row for row in standings(accepts, {}, {})}
-    for row in standings(accepts, tried, seconds):
+    without = {row.contributor: row for row in standings(accepts, {}, {}, revision=1)}
+    for row in standings(accepts, tried, seconds, revision=1):
         said = without.get(row.contributor)
         expected = (said.accepted, said.gain, said.share) if said else (0, 0.0, 0.0)
         assert (row.accepted, row.gain, row.share) == expected
@@ -79,7 +120,7 @@ def test_shares_of_the_pool_are_a_mean_over_problems_that_improved() -> None:
 
 @given(st.lists(st.tuples(ACCEPTS, TRIED), max_size=4))
 def test_shares_of_the_pool_are_a_whole_too(problems: Any) -> None:
-    boards = [standings(accepts, tried, {}) for accepts, tried in problems]
+    boards = [standings_throughout(accepts, tried, {}) for accepts, tried in problems]
     rows = across(boards)
     improved = any(one.credit > 0 for accepts, _ in problems for one in accepts)
     assert math.fsum(r.share for r in rows) == pytest.approx(1.0 if improved else 0.0, abs=1e-12)

@@ -1,5 +1,6 @@
 """Text, quantities, tokens and documents: strangers' words made safe, and numbers as people write them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -137,6 +138,16 @@ def test_the_documents_have_the_published_fields() -> None:
     proposal = proposal_document(x)
     assert {"id", "status", "reason", "claimed", "verified", "incumbent", "commit"} <= set(proposal)
     assert proposal["schema"] == "ar.proposal/1"
+
+
+def test_a_gain_has_its_interval_and_its_effect_size_beside_it() -> None:
+    x = Experiment(id="x-1", problem="p", revision=1, state=ExperimentState.REJECTED, gain=0.5, gain_low=0.0,
+                   gain_high=1.0, effect_size=0.0, created=NOW, updated=NOW)  # fmt: skip
+    for document in (experiment_document(x), proposal_document(x)):
+        assert (document["gain"], document["interval"], document["effect_size"]) == (0.5, [0.0, 1.0], 0.0)
+    nothing = replace(x, gain=None, gain_low=None, gain_high=None, effect_size=None)
+    for document in (experiment_document(nothing), proposal_document(nothing)):
+        assert (document["gain"], document["interval"], document["effect_size"]) == (None, None, None)
 
 
 def test_gains_of_several_problems_are_not_added_up() -> None:

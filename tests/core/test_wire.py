@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from ar_core import wire
 from ar_core.lifecycle import ExperimentState, ProblemState, Reason
-from ar_core.records import Experiment, Finding, Identity, LeaderboardRow, ProblemCard, Role, TokenRecord
+from ar_core.records import (
+    Experiment,
+    Finding,
+    Identity,
+    LeaderboardRow,
+    ProblemCard,
+    Role,
+    StrictBudget,
+    TokenRecord,
+)
 from ar_proto.v1 import catalogue_pb2, enrolment_pb2, experiment_pb2, problem_pb2
 
 times = st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001
@@ -26,16 +35,20 @@ experiments = st.builds(
     Experiment, id=text, problem=text, revision=count, state=st.sampled_from(ExperimentState),
     reason=st.none() | st.sampled_from(Reason), explanation=text, worker=text, contributor=text, agent=text,
     note=text, claimed=maybe, verified=maybe, incumbent=maybe, gain=maybe, gain_low=maybe, gain_high=maybe,
-    pairs=count, evidence=maybe, exact=st.booleans(), commit=text, parent=text, blob=text, verifier=text,
-    feedback=text,
+    effect_size=maybe, pairs=count, evidence=maybe, exact=st.booleans(), commit=text, parent=text, blob=text,
+    verifier=text, feedback=text,
     created=times, updated=times,
+)  # fmt: skip
+budgets = st.builds(
+    StrictBudget, alpha=number, trials=count, accepted=count, spent=st.floats(0, 1),
+    next_level=st.floats(0, 1, exclude_min=True),
 )  # fmt: skip
 cards = st.builds(
     ProblemCard, name=text, title=text, summary=text, revision=count, state=st.sampled_from(ProblemState),
     state_reason=text, kind=text, metric=text, direction=text, unit=text, decimals=count, noise=text, baseline=maybe,
     best=maybe, accepted=count, experiments=count, head=text, contributors=count, publisher=text,
     findings=st.lists(findings, max_size=3).map(tuple), web=text, mutable_path=text, max_bytes=count,
-    locked_digest=text, published=times, evaluation=seconds,
+    locked_digest=text, published=times, evaluation=seconds, strict=st.none() | budgets,
 )  # fmt: skip
 rows = st.builds(
     LeaderboardRow, rank=count, contributor=text, accepted=count, gain=maybe, share=number, experiments=count,
@@ -100,7 +113,8 @@ def test_seconds_come_back_to_the_microsecond(value: float) -> None:
     assert wire.seconds_from_wire(over_the_wire(wire.seconds_to_wire(value))) == value
 
 
-@pytest.mark.parametrize("field", ["claimed", "verified", "incumbent", "gain", "gain_low", "gain_high", "evidence"])
+@pytest.mark.parametrize("field", ["claimed", "verified", "incumbent", "gain", "gain_low", "gain_high", "effect_size",
+                                   "evidence"])  # fmt: skip
 def test_nothing_and_zero_are_different(field: str) -> None:
     x = experiment_pb2.Experiment()
     assert getattr(wire.experiment_from_wire(x), field) is None
@@ -113,8 +127,9 @@ def test_a_newer_protocol_is_read_as_something_harmless(unknown: int) -> None:
     x = experiment_pb2.Experiment(state=unknown, reason=unknown)  # type: ignore[arg-type]
     assert wire.experiment_from_wire(over_the_wire(x)).state is ExperimentState.REPORTED
     assert wire.experiment_from_wire(over_the_wire(x)).reason is None
-    problem = problem_pb2.Problem(state=unknown)  # type: ignore[arg-type]
+    problem = problem_pb2.Problem(state=unknown, strict=problem_pb2.StrictBudget())  # type: ignore[arg-type]
     assert wire.problem_from_wire(over_the_wire(problem)).state is ProblemState.PAUSED
+    assert wire.problem_from_wire(over_the_wire(problem)).strict is None
     finding = problem_pb2.Finding(severity=unknown)  # type: ignore[arg-type]
     assert wire.finding_from_wire(over_the_wire(finding)).severity == "warning"
     identity = enrolment_pb2.Identity(role=unknown)  # type: ignore[arg-type]

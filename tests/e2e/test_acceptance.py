@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from ar_core.acceptance import strict_level
@@ -131,13 +132,33 @@ def test_a_shorter_file_that_is_as_good_replaces_the_best(
     rows = ada.pool("leaderboard", "short", "--json").document["rows"]
     assert [(row["contributor"], row["accepted"], row["gain"]) for row in rows] == [("ada", 1, 0)]
     assert gains.get("ada", 0) == 0
+    # Measured as better, but by less than counts: its page tells how it was measured, and the standings stay.
+    luckier = propose_on("short", "[1, 2.75]\n", "")
+    assert (luckier["status"], luckier["reason"], luckier["gain"]) == ("accepted", "simpler", 0.25)
+    assert luckier["publication"]["gain"] == 0.25
+    rows = ada.pool("leaderboard", "short", "--json").document["rows"]
+    assert [(row["accepted"], row["gain"], row["share"]) for row in rows] == [(2, 0, 0)]
 
 
 def test_the_strict_rule_asks_for_more_the_longer_nothing_was_found(
-    ada: Any, propose_on: Callable[..., dict[str, Any]]
+    pool: Any, ada: Any, propose_on: Callable[..., dict[str, Any]]
 ) -> None:
     small = propose_on("strict", "[1, 2.125]\n", "")
     assert small["status"] == "rejected"
     found = propose_on("strict", json.dumps([1, 9]) + "\n", "")
     assert found["status"] == "accepted"
     assert found["evidence"] >= 1 / strict_level(0.005, 2, 0) > 10_000
+    # What was spent is told, and what the accept earned back.
+    spent, level = strict_level(1.0, 1, 0) + strict_level(1.0, 2, 0), strict_level(0.005, 3, 1)
+    budget = ada.pool("show", "strict", "--json").document["strict"]
+    assert budget == {
+        "alpha": 0.005, "verifications": 2, "accepted": 1, "spent": pytest.approx(spent), "next_level": level,
+        "next_evidence": 1 / level,
+    }  # fmt: skip
+    assert httpx.get(f"{pool.web}/api/v1/problems/strict").json()["strict"] == budget
+    words = f"2 verifications have spent {100 * spent:.3g} % of the α = 0.005 that all share"
+    for text in (ada.pool("show", "strict").out, httpx.get(f"{pool.web}/p/strict").text):
+        assert words in text
+        assert "2 times its share, earned back by 1 accept" in text
+        assert f"e ≥ {1 / level:,.0f}" in text
+    assert ada.pool("show", "stale", "--json").document["strict"] is None

@@ -177,6 +177,10 @@ def test_with_noise_too(ada: Any, write: Callable[..., Path], served: Callable[.
     assert won["evidence"] == 200.0, "enough, and not by how much"
     assert (lost["verified"], lost["gain"], lost["evidence"]) == (None, None, None)
     text, documents = served(LOUD)
+    compared = [x for x in [*documents, won, lost] if "effect_size" in x]
+    assert {x["id"] for x in compared} == {won["id"], lost["id"]}
+    assert {x["effect_size"] for x in compared} == {None}, "with every digit it would tell the gain"
+    assert "effect size" not in text
     shown = next(x for x in documents if x.get("id") == won["id"])
     assert shown["interval"][0] <= won["gain"] <= shown["interval"][1]
     assert shown["publication"]["interval"][0] <= won["published"] <= shown["publication"]["interval"][1]

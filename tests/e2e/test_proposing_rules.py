@@ -277,6 +277,8 @@ def test_a_further_revision_starts_from_the_best_so_far(
     assert second["locked_digest"] != first["locked_digest"]
     assert ar_pool(ada, "best", "revised", "-o", str(tmp_path / "best.json")).code == 0
     assert json.loads((tmp_path / "best.json").read_text()) == [4, 4]
+    (row,) = ar_pool(ada, "leaderboard", "revised").document["rows"]
+    assert (row["accepted"], row["gain"], row["share"]) == (1, 0, 0), "a gain of another scorer is none of this one's"
 
     # The best so far is the baseline, so it is no news; what lost in the first revision may try again.
     assert propose(4, 4)["reason"] == "duplicate"
@@ -284,6 +286,8 @@ def test_a_further_revision_starts_from_the_best_so_far(
     assert (again["reason"], again["verified"], again["incumbent"]) == ("no_improvement", 4.0, 16.0)
     better = propose(5, 5)
     assert (better["status"], better["verified"], better["incumbent"]) == ("accepted", 20.0, 16.0)
+    (row,) = ar_pool(ada, "leaderboard", "revised").document["rows"]
+    assert (row["accepted"], row["gain"], row["share"]) == (2, 4, 1)
     assert [x["revision"] for x in map(json.loads, ar_pool(ada, "log", "revised").out.splitlines())] == [
         2,
         2,

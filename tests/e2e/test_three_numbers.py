@@ -1,6 +1,7 @@
 """Claimed, verified, published: three numbers of one experiment, the same wherever anybody looks, and never mixed."""
 
 import json
+import math
 import signal
 import subprocess
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from scipy import stats
 
 from ar_coordinator.evidence import Evidence, parse_trailers
 from ar_core.metric import format_number
@@ -61,6 +63,10 @@ def test_one_accepted_experiment_everywhere(
     # Scores above the window count as its end, so the gain that decided may be less than the difference.
     assert 0 < x["gain"] <= x["verified"] - x["incumbent"] + 1e-6
     assert x["interval"][0] < x["gain"] < x["interval"][1]
+    # With the mean and the 95 % interval of n gains go their standard deviation, and so the effect size.
+    n, half = x["pairs"], (x["interval"][1] - x["interval"][0]) / 2
+    spread = half * math.sqrt(n) / float(stats.t.ppf(0.975, n - 1))
+    assert x["effect_size"] == pytest.approx(x["gain"] / spread, rel=1e-6)
     assert x["evidence"] >= 200
     assert publication["gain"] == pytest.approx(x["published"] - publication["incumbent"])
     assert publication["interval"][0] < x["published"] < publication["interval"][1]
@@ -131,6 +137,7 @@ def test_one_accepted_experiment_everywhere(
         ("Verified gain", x["gain"]), ("Published", x["published"]), ("Published gain", publication["gain"]),
     ):  # fmt: skip
         assert f"<dt>{heading}</dt><dd>{number(value)}<" in words, heading
+    assert f"effect size {x['effect_size']:.3g}<" in words
     assert f"in a room of grade {x['verifier_grade']} on {x['verifier']}" in words
     assert f"in a room of grade {x['worker_grade']} on {x['worker']}" in words
     page = httpx.get(f"{pool.web}/p/{NAME}/experiments?status=accepted").text
@@ -154,6 +161,7 @@ def test_without_noise_what_decided_is_what_is_published(
     assert (done["status"], done["claimed"], done["verified"], done["published"]) == ("accepted", 11.5, 11.0, 11.0)
     assert (done["evidence"], done["pairs"], done["publication"]["pairs"]) == ("exact", 2, 2)
     (x,) = ada.log("no-noise")
+    assert (x["interval"], x["effect_size"]) == ([8, 8], None), "nothing varies that a gain could be compared with"
     assert (x["worker_grade"], x["verifier_grade"] in GRADES) == (None, True)
     rejected = ada.propose("no-noise", write("[1, 6]"), "--claimed", "99").document
     assert (rejected["claimed"], rejected["verified"], rejected["published"]) == (99.0, 7.0, None)

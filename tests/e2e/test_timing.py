@@ -72,7 +72,7 @@ def test_it_is_registered_with_its_price(pool: Any, published: dict[str, Any]) -
     assert published["baseline"] > 0
     assert not [finding for finding in published["findings"] if finding["severity"] == "error"]
     told = " ".join(finding["message"] for finding in published["findings"])
-    assert "an accept takes at least 11 pairs, 2 to warm up and 5 to publish" in told
+    assert "an accept takes at least 11 pairs, 4 to warm up and 5 to publish" in told
     assert "the smallest gain that 60 pairs (max_pairs) show is about" in told
     assert "the start against itself is no gain" in told
     page = " ".join(httpx.get(f"{pool.web}/p/{NAME}").raise_for_status().text.split())

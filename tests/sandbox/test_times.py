@@ -30,8 +30,8 @@ def said(folder):
 def test_the_price_of_an_accept(said):
     ((check, severity, message, _fix),) = said(STEADY)
     assert (check, severity) == ("min_gain", "info")
-    assert "at least 11 pairs, 2 to warm up and 5 to publish, 1.8 minutes of a verifier" in message
-    assert "a gain of 20 % needs about 11, 1.8 minutes" in message
+    assert "at least 11 pairs, 4 to warm up and 5 to publish, 2.0 minutes of a verifier" in message
+    assert "a gain of 20 % needs about 11, 2.0 minutes" in message
     assert "the smallest gain that 200 pairs (max_pairs) show is about 10 %" in message
 
 

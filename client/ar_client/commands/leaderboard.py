@@ -14,8 +14,8 @@ from ar_client.output import Output
 def leaderboard(name: str | None, by: str | None, limit: int, output: Output) -> int:
     """Show who contributed what, to one problem or to the whole pool.
 
-    Only what the pool verified counts, with the gain that it was published with. Without NAME there is no sum of
-    gains, since units differ.
+    Only what the pool verified counts, with the gain that it was published with. Gains and shares are those of the
+    problem's current revision, since units may differ. Without NAME there is no sum of gains.
     """
     from ar_client.identity import Home, home_directory
     from ar_client.pool import Order, open_pool
@@ -42,4 +42,6 @@ def leaderboard(name: str | None, by: str | None, limit: int, output: Output) ->
         for cells, row in zip(table, rows, strict=True):
             cells.insert(3, gain(row.gain, card))
     output.table(head, table, right=(0, *range(2, len(head))))
+    if card is not None and card.revision > 1:
+        output.say(f"Gain and share are those of revision {card.revision}; the rest is of all revisions.")
     return 0

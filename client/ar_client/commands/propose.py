@@ -81,7 +81,7 @@ def _proposed(pool: "Pool", proposal: "Proposal", output: Output, *, wait: bool)
 
 
 def _tell(x: "Experiment", card: "ProblemCard", output: Output) -> None:
-    from ar_client.wording import gain, measured, published, score, verdict
+    from ar_client.wording import measured, published, score, verdict, verified_gain
 
     words, colour = verdict(x)
     output.say(words, colour=colour)
@@ -92,7 +92,7 @@ def _tell(x: "Experiment", card: "ProblemCard", output: Output) -> None:
             ("claimed", score(x.claimed, card) if x.claimed is not None else ""),
             ("verified", score(x.verified, card) if x.verified is not None else ""),
             ("to beat", score(x.incumbent, card) if x.incumbent is not None else ""),
-            ("gain", gain(x.gain, card) if x.gain is not None else ""),
+            ("gain", verified_gain(x, card)),
             ("pairs", measured(x.pairs, x.verifier, x.verifier_grade)),
             ("published", published(x, card)),
             ("commit", x.commit),

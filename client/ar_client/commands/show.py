@@ -47,6 +47,7 @@ def show(name: str, output: Output) -> int:
             ("best", best(card)),
             ("accepted", f"{card.accepted:,} of {card.experiments:,} tried, by {people}"),
             ("file", f"{card.mutable_path}, at most {card.max_bytes:,} bytes"),
+            ("strict", card.strict.words if card.strict else ""),
             ("publisher", card.publisher),
             ("head", card.head),
             ("page", card.web),

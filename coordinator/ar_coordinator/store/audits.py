@@ -59,7 +59,12 @@ class Audit:
     pairs: int = 0
     """Measured so far in this audit."""
     broken: bool = False
-    """Whether ``head`` was seen not to repeat: then it goes, and only what it goes back to is measured."""
+    """Whether ``head`` was seen not to repeat: then that is what is looked at first, and not which is better."""
+    doubted: bool = False
+    """Whether ``head`` was found worse than an older version, or not to repeat: nothing is accepted until it ends."""
+    window_low: float | None = None
+    """The window of the day on which it began, for noise of seeds."""
+    window_high: float | None = None
     failures: int = 0
     not_before: int = 0
     """When it is gone on with at the earliest (ms), after a failure of ours."""

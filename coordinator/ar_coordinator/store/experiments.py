@@ -15,6 +15,7 @@ from ar_core.records import Experiment
 
 PROPOSALS_PER_HOUR = 60
 _ONCE_SECONDS = 86_400
+_NOT_ACCEPTED = ",".join(state.value for state in ExperimentState if state is not ExperimentState.ACCEPTED)
 MOVE = """
 local function announce(problem, id)
   redis.call('XADD', 'ar:events', 'MAXLEN', '~', 20000, '*',
@@ -214,11 +215,16 @@ class Experiments:
         expected_head: str,
         record: str,
         problem: Mapping[str, object],
+        whatever_it_is: bool = False,
         **changes: object,
     ) -> str:
-        """Accept an experiment, count it, and make it its problem's best; answers ``moved`` or why not."""
+        """Accept an experiment, count it, and make it its problem's best; answers ``moved`` or why not.
+
+        It has to be verifying, or, where git says that it was accepted, ``whatever_it_is`` by now.
+        """
         fields = _changes(problem)
-        arguments = [x.id, "verifying", x.problem, record, expected_head, len(fields) // 2]
+        states = _NOT_ACCEPTED if whatever_it_is else ExperimentState.VERIFYING.value
+        arguments = [x.id, states, x.problem, record, expected_head, len(fields) // 2]
         return str(self._accept(args=[*arguments, *fields, *_changes(changes)]))
 
     def note(self, experiment_id: str, **changes: object) -> None:
@@ -321,13 +327,18 @@ class Experiments:
         """Return the verifications that the referee should have looked at by now."""
         return cast("list[str]", self._redis.zrangebyscore(keys.VERIFYING, "-inf", now))
 
-    def claims_first(self, problem: str, revision: int, content_hash: str, experiment_id: str) -> None:
-        """Note that a file is known, so that it becomes a duplicate when it comes again."""
+    def claims_first(self, problem: str, revision: int, content_hash: str, experiment_id: str) -> str:
+        """Note that a file is known, so that it is a duplicate when it comes again; return who brought it first."""
         self._redis.hsetnx(keys.hashes(problem, revision), content_hash, experiment_id)
+        return self.known(problem, revision, content_hash) or experiment_id
 
     def known(self, problem: str, revision: int, content_hash: str) -> str | None:
         """Return the experiment that brought a file first, ``None`` for a file that was never seen."""
         return cast("str | None", self._redis.hget(keys.hashes(problem, revision), content_hash))
+
+    def forget_file(self, problem: str, revision: int, content_hash: str) -> None:
+        """Let a file come again."""
+        self._redis.hdel(keys.hashes(problem, revision), content_hash)
 
     def ledger_tail(self, problem: str, limit: int) -> list[tuple[int, str, str]]:
         """Return (ledger number, experiment, state) of what the ledger in git does not have yet, oldest first."""

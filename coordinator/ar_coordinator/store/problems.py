@@ -12,8 +12,8 @@ import msgspec
 from ar_coordinator.store import keys
 from ar_coordinator.store.connection import Connection
 from ar_coordinator.store.fields import from_fields, to_fields, to_text
-from ar_core.credit import Accept, standings
-from ar_core.lifecycle import ExperimentState, ProblemState, move_problem
+from ar_core.credit import Accept, standings, standings_throughout
+from ar_core.lifecycle import ExperimentState, ProblemState, Reason, move_problem
 from ar_core.records import LeaderboardRow, ProblemCard
 
 _SET_STATE = """
@@ -82,6 +82,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     grade: str = ""
     reverts: int = 0
     """How many accepts this step takes back; its ``experiment`` is that of the version that is the best again."""
+    reason: Reason | None = None
+    """Why an accept was one: ``simpler`` or ``rebased``; ``None`` for a plain gain."""
 
 
 class Problems:
@@ -185,20 +187,30 @@ class Problems:
         pairs = (line.partition(":") for line in lines)
         return [(int(number), float(score)) for number, _, score in pairs]
 
-    def leaderboard(self, name: str) -> list[LeaderboardRow]:
-        """Return everybody who tried, with their credit; not ranked."""
+    def leaderboard(self, name: str, *, all_revisions: bool = False) -> list[LeaderboardRow]:
+        """Return everybody who tried, with their credit; not ranked.
+
+        The credit is that for the current revision, or, for ``ar_core.credit.across``, for ``all_revisions``.
+        """
         pipeline = self._redis.pipeline(transaction=False)
         for what in ("experiments", "seconds"):
             pipeline.zrange(keys.standing(name, what), 0, -1, withscores=True)
         pipeline.zrange(keys.experiments(name, ExperimentState.ACCEPTED.value), 0, -1)
         pipeline.lrange(keys.records(name), 0, -1)
-        tried, seconds, accepted, lines = pipeline.execute()
+        pipeline.hget(keys.problem(name), "revision")
+        tried, seconds, accepted, lines, revision = pipeline.execute()
         stand = set(accepted)
         records = (msgspec.json.decode(line, type=Record) for line in lines)
         # What an audit took back is a record still, and no credit any more.
         accepts = [
-            Accept(contributor=record.contributor, gain=record.gain or 0.0, when=record.when)
+            Accept(
+                contributor=record.contributor, revision=record.revision, gain=record.gain or 0.0,
+                simpler=record.reason is Reason.SIMPLER, when=record.when,
+            )
             for record in records
             if record.experiment in stand and not record.reverts
-        ]
-        return standings(accepts, {who: int(count) for who, count in tried}, dict(seconds))
+        ]  # fmt: skip
+        counts = {who: int(count) for who, count in tried}
+        if all_revisions:
+            return standings_throughout(accepts, counts, dict(seconds))
+        return standings(accepts, counts, dict(seconds), revision=int(revision or 1))

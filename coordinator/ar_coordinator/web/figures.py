@@ -52,6 +52,11 @@ def _few_digits(half: float, decimals: int) -> str:
     return f"{half:.2g}" if shown == "0" and half > 0 else shown
 
 
+def effect(size: float) -> str:
+    """Return an effect size, which has no unit and is worth three digits."""
+    return f"{size:.3g}" if math.isfinite(size) else NOTHING
+
+
 def evidence(e_value: float | None, exact: bool) -> str:
     """Return how strong the evidence is: "exact", or the e-value."""
     if exact:
@@ -143,8 +148,9 @@ def headline(card: ProblemCard) -> str:
 
 
 FILTERS: dict[str, Callable[..., str]] = {
-    "line": line, "block": block, "number": number, "interval": interval, "record_evidence": record_evidence,
-    "experiment_evidence": experiment_evidence, "measured": measured, "share": share, "count": count,
-    "minute": minute, "second": second, "iso": iso, "short": short, "unit": unit, "step": step, "change": change,
-    "tally": tally, "headline": headline, "size": format_size, "duration": format_duration,
+    "line": line, "block": block, "number": number, "interval": interval, "effect": effect,
+    "record_evidence": record_evidence, "experiment_evidence": experiment_evidence, "measured": measured,
+    "share": share, "count": count, "minute": minute, "second": second, "iso": iso, "short": short, "unit": unit,
+    "step": step, "change": change, "tally": tally, "headline": headline, "size": format_size,
+    "duration": format_duration,
 }  # fmt: skip

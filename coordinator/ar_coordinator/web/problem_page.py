@@ -12,6 +12,7 @@ from ar_coordinator.web.prose import prose
 from ar_coordinator.web.site import Site
 from ar_core.acceptance.betting import DEFAULT_ALPHA
 from ar_core.errors import PoolError
+from ar_core.manifest import ManifestError
 from ar_core.problem import Problem
 
 _RECENT, _LEADERS, _RECORDS = 12, 10, 200
@@ -45,5 +46,5 @@ def routes(site: Site) -> list[Route]:
 def _manifest(site: Site, name: str) -> Problem | None:
     try:
         return site.read.manifest(name)
-    except PoolError:
+    except (PoolError, ManifestError):
         return None

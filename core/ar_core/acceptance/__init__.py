@@ -4,6 +4,7 @@ Not here: measuring. Whoever calls brings pairs of candidate and incumbent from 
 seed; a volunteer's claim or a stored score never enters.
 """
 
+from ar_core.acceptance.average import better_on_average
 from ar_core.acceptance.betting import BettingProcess, cheapest_accept, decide_betting
 from ar_core.acceptance.decision import Decision, Verdict
 from ar_core.acceptance.exact import decide_exact
@@ -17,6 +18,7 @@ from ar_core.acceptance.timing import (
     WARM_UP_PAIRS,
     SignProcess,
     cheapest_timing_accept,
+    counts_as_timing,
     decide_timing,
     median_interval,
 )
@@ -32,8 +34,10 @@ __all__ = [
     "Verdict",
     "Window",
     "as_good_within_noise",
+    "better_on_average",
     "cheapest_accept",
     "cheapest_timing_accept",
+    "counts_as_timing",
     "decide_betting",
     "decide_exact",
     "decide_timing",

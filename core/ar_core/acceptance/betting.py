@@ -12,7 +12,7 @@ from statistics import fmean, stdev
 
 from ar_core.acceptance.decision import Decision, Verdict
 from ar_core.acceptance.pairs import Pair, failed, in_order
-from ar_core.acceptance.student import interval
+from ar_core.acceptance.student import mean_interval
 from ar_core.acceptance.window import Window, gain_and_difference, worst_difference
 from ar_core.lifecycle import Reason
 from ar_core.metric import Direction, MinGain
@@ -150,7 +150,7 @@ def _decision(
         evidence=process.evidence,
         n=process.n,
         mean_gain=mean,
-        interval=interval(gains),
+        interval=None if mean is None else mean_interval(mean, spread, len(gains)),
         effect_size=mean / spread if mean is not None and spread > 0 else None,
         futile=reason is not None,
         candidate_failures=sum(failed(pair.candidate) for pair in used),

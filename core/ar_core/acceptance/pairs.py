@@ -36,7 +36,8 @@ def in_order(pairs: Iterable[Pair]) -> list[Pair]:
     for pair in pairs:
         if pair.index < 0:
             raise ValueError(f"a pair has the index {pair.index}; pairs count from 0")
-        if by_index.setdefault(pair.index, pair) != pair:
+        known = by_index.setdefault(pair.index, pair)
+        if known is not pair and known != pair:
             raise ValueError(f"pair {pair.index} arrived with two different measurements")
     ordered: list[Pair] = []
     while len(ordered) in by_index:

@@ -4,6 +4,7 @@ Not here: whether the problem wants this (its manifest says so) and which file i
 
 Two one-sided tests, as in Schuirmann, "A comparison of the two one-sided tests procedure and the power approach",
 Journal of Pharmacokinetics and Biopharmaceutics 1987, each by betting, so that it may be looked at after any pair.
+It is a second way to be accepted, beside that of a gain: whoever asks gives each of the two half of its level.
 """
 
 from collections.abc import Iterable
@@ -43,7 +44,8 @@ def as_good_within_noise(
     """Return ``decision``, the betting rule's, or an accept of the shorter file, whichever came first.
 
     It takes evidence of 1/α that the mean clipped gain is above −``min_gain``, and as much that it is below
-    ``min_gain``. What the betting rule calls futile goes on here until this is futile too.
+    ``min_gain``. What the betting rule calls futile goes on here until this is futile too. One that is worse by
+    ``min_gain`` has two chances, so that it is accepted with a chance of at most 2α: give both rules half the level.
     """
     lower, upper = _worst(window, direction, min_gain)
     no_worse, no_better = BettingProcess(worst=lower), BettingProcess(worst=upper)

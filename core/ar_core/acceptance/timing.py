@@ -120,6 +120,11 @@ def decide_timing(
     return _decision(Verdict.CONTINUE, process, counted, direction, alpha)
 
 
+def counts_as_timing(pair: Pair) -> bool:
+    """Tell whether a pair behind the warm-up counts; one in which the incumbent failed makes room for another."""
+    return _usable(pair.incumbent) is not None
+
+
 def cheapest_timing_accept(misses: int = 0, alpha: float = DEFAULT_ALPHA) -> int:
     """Return how many counted pairs an accept takes when ``misses`` of them are lost."""
     process = SignProcess()

@@ -188,6 +188,7 @@ class Experiment(_message.Message):
     PUBLISHED_FIELD_NUMBER: _builtins.int
     VERIFIER_GRADE_FIELD_NUMBER: _builtins.int
     WORKER_GRADE_FIELD_NUMBER: _builtins.int
+    EFFECT_SIZE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Identifier, "x-" and 16 hexadecimal digits."""
     problem: _builtins.str
@@ -240,6 +241,8 @@ class Experiment(_message.Message):
     """Grade of the sandbox in which the pool measured it."""
     worker_grade: _builtins.str
     """Grade of the sandbox in which the contributor's machine measured it; empty for a candidate by hand."""
+    effect_size: _builtins.float
+    """Mean gain in standard deviations of the gains of those pairs; for times, of their logarithmic ratios."""
     @_builtins.property
     def created(self) -> _timestamp_pb2.Timestamp:
         """When it was reported."""
@@ -284,13 +287,16 @@ class Experiment(_message.Message):
         published: Global___Published | None = ...,
         verifier_grade: _builtins.str = ...,
         worker_grade: _builtins.str = ...,
+        effect_size: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_claimed", b"_claimed", "_evidence", b"_evidence", "_gain", b"_gain", "_gain_high", b"_gain_high", "_gain_low", b"_gain_low", "_incumbent", b"_incumbent", "_verified", b"_verified", "claimed", b"claimed", "created", b"created", "evidence", b"evidence", "gain", b"gain", "gain_high", b"gain_high", "gain_low", b"gain_low", "incumbent", b"incumbent", "published", b"published", "updated", b"updated", "verified", b"verified"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_claimed", b"_claimed", "_effect_size", b"_effect_size", "_evidence", b"_evidence", "_gain", b"_gain", "_gain_high", b"_gain_high", "_gain_low", b"_gain_low", "_incumbent", b"_incumbent", "_verified", b"_verified", "claimed", b"claimed", "created", b"created", "effect_size", b"effect_size", "evidence", b"evidence", "gain", b"gain", "gain_high", b"gain_high", "gain_low", b"gain_low", "incumbent", b"incumbent", "published", b"published", "updated", b"updated", "verified", b"verified"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_claimed", b"_claimed", "_evidence", b"_evidence", "_gain", b"_gain", "_gain_high", b"_gain_high", "_gain_low", b"_gain_low", "_incumbent", b"_incumbent", "_verified", b"_verified", "agent", b"agent", "blob", b"blob", "claimed", b"claimed", "commit", b"commit", "contributor", b"contributor", "created", b"created", "evidence", b"evidence", "exact", b"exact", "explanation", b"explanation", "feedback", b"feedback", "gain", b"gain", "gain_high", b"gain_high", "gain_low", b"gain_low", "id", b"id", "incumbent", b"incumbent", "note", b"note", "pairs", b"pairs", "parent", b"parent", "problem", b"problem", "published", b"published", "reason", b"reason", "revision", b"revision", "state", b"state", "updated", b"updated", "verified", b"verified", "verifier", b"verifier", "verifier_grade", b"verifier_grade", "worker", b"worker", "worker_grade", b"worker_grade"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_claimed", b"_claimed", "_effect_size", b"_effect_size", "_evidence", b"_evidence", "_gain", b"_gain", "_gain_high", b"_gain_high", "_gain_low", b"_gain_low", "_incumbent", b"_incumbent", "_verified", b"_verified", "agent", b"agent", "blob", b"blob", "claimed", b"claimed", "commit", b"commit", "contributor", b"contributor", "created", b"created", "effect_size", b"effect_size", "evidence", b"evidence", "exact", b"exact", "explanation", b"explanation", "feedback", b"feedback", "gain", b"gain", "gain_high", b"gain_high", "gain_low", b"gain_low", "id", b"id", "incumbent", b"incumbent", "note", b"note", "pairs", b"pairs", "parent", b"parent", "problem", b"problem", "published", b"published", "reason", b"reason", "revision", b"revision", "state", b"state", "updated", b"updated", "verified", b"verified", "verifier", b"verifier", "verifier_grade", b"verifier_grade", "worker", b"worker", "worker_grade", b"worker_grade"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__claimed: _TypeAlias = _typing.Literal["claimed"]  # noqa: Y015
     _WhichOneofArgType__claimed: _TypeAlias = _typing.Literal["_claimed", b"_claimed"]  # noqa: Y015
+    _WhichOneofReturnType__effect_size: _TypeAlias = _typing.Literal["effect_size"]  # noqa: Y015
+    _WhichOneofArgType__effect_size: _TypeAlias = _typing.Literal["_effect_size", b"_effect_size"]  # noqa: Y015
     _WhichOneofReturnType__evidence: _TypeAlias = _typing.Literal["evidence"]  # noqa: Y015
     _WhichOneofArgType__evidence: _TypeAlias = _typing.Literal["_evidence", b"_evidence"]  # noqa: Y015
     _WhichOneofReturnType__gain: _TypeAlias = _typing.Literal["gain"]  # noqa: Y015
@@ -305,6 +311,8 @@ class Experiment(_message.Message):
     _WhichOneofArgType__verified: _TypeAlias = _typing.Literal["_verified", b"_verified"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__claimed) -> _WhichOneofReturnType__claimed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__effect_size) -> _WhichOneofReturnType__effect_size | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__evidence) -> _WhichOneofReturnType__evidence | None: ...
     @_typing.overload

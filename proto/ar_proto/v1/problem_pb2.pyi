@@ -135,6 +135,7 @@ class Problem(_message.Message):
     BEST_HIGH_FIELD_NUMBER: _builtins.int
     BEST_PAIRS_FIELD_NUMBER: _builtins.int
     BEST_EXPERIMENT_FIELD_NUMBER: _builtins.int
+    STRICT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Unique name."""
     title: _builtins.str
@@ -201,6 +202,10 @@ class Problem(_message.Message):
     def evaluation(self) -> _duration_pb2.Duration:
         """Median duration of one evaluation, as registered."""
 
+    @_builtins.property
+    def strict(self) -> Global___StrictBudget:
+        """What its log spent of the budget that it shares; absent where the problem is not strict."""
+
     def __init__(
         self,
         *,
@@ -234,10 +239,11 @@ class Problem(_message.Message):
         best_high: _builtins.float | None = ...,
         best_pairs: _builtins.int = ...,
         best_experiment: _builtins.str = ...,
+        strict: Global___StrictBudget | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_baseline", b"_baseline", "_best", b"_best", "_best_high", b"_best_high", "_best_low", b"_best_low", "baseline", b"baseline", "best", b"best", "best_high", b"best_high", "best_low", b"best_low", "evaluation", b"evaluation", "published", b"published"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_baseline", b"_baseline", "_best", b"_best", "_best_high", b"_best_high", "_best_low", b"_best_low", "baseline", b"baseline", "best", b"best", "best_high", b"best_high", "best_low", b"best_low", "evaluation", b"evaluation", "published", b"published", "strict", b"strict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_baseline", b"_baseline", "_best", b"_best", "_best_high", b"_best_high", "_best_low", b"_best_low", "accepted", b"accepted", "baseline", b"baseline", "best", b"best", "best_experiment", b"best_experiment", "best_high", b"best_high", "best_low", b"best_low", "best_pairs", b"best_pairs", "contributors", b"contributors", "decimals", b"decimals", "direction", b"direction", "evaluation", b"evaluation", "experiments", b"experiments", "findings", b"findings", "head", b"head", "kind", b"kind", "locked_digest", b"locked_digest", "max_bytes", b"max_bytes", "metric", b"metric", "mutable_path", b"mutable_path", "name", b"name", "noise", b"noise", "published", b"published", "publisher", b"publisher", "revision", b"revision", "state", b"state", "state_reason", b"state_reason", "summary", b"summary", "title", b"title", "unit", b"unit", "web", b"web"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_baseline", b"_baseline", "_best", b"_best", "_best_high", b"_best_high", "_best_low", b"_best_low", "accepted", b"accepted", "baseline", b"baseline", "best", b"best", "best_experiment", b"best_experiment", "best_high", b"best_high", "best_low", b"best_low", "best_pairs", b"best_pairs", "contributors", b"contributors", "decimals", b"decimals", "direction", b"direction", "evaluation", b"evaluation", "experiments", b"experiments", "findings", b"findings", "head", b"head", "kind", b"kind", "locked_digest", b"locked_digest", "max_bytes", b"max_bytes", "metric", b"metric", "mutable_path", b"mutable_path", "name", b"name", "noise", b"noise", "published", b"published", "publisher", b"publisher", "revision", b"revision", "state", b"state", "state_reason", b"state_reason", "strict", b"strict", "summary", b"summary", "title", b"title", "unit", b"unit", "web", b"web"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__baseline: _TypeAlias = _typing.Literal["baseline"]  # noqa: Y015
     _WhichOneofArgType__baseline: _TypeAlias = _typing.Literal["_baseline", b"_baseline"]  # noqa: Y015
@@ -257,3 +263,41 @@ class Problem(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__best_low) -> _WhichOneofReturnType__best_low | None: ...
 
 Global___Problem: _TypeAlias = Problem  # noqa: Y015
+
+@_typing.final
+class StrictBudget(_message.Message):
+    """What the log of a strict problem spent of its one budget of false accepts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALPHA_FIELD_NUMBER: _builtins.int
+    VERIFICATIONS_FIELD_NUMBER: _builtins.int
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    SPENT_FIELD_NUMBER: _builtins.int
+    NEXT_LEVEL_FIELD_NUMBER: _builtins.int
+    alpha: _builtins.float
+    """The whole budget: the expected share of false accepts among all is at most this."""
+    verifications: _builtins.int
+    """Verifications that began under the rule."""
+    accepted: _builtins.int
+    """How many of them accepted; each adds one share to every later level."""
+    spent: _builtins.float
+    """Share of the budget that they were given, 0 to 1."""
+    next_level: _builtins.float
+    """Level of the next verification; it accepts at evidence of one over this."""
+    def __init__(
+        self,
+        *,
+        alpha: _builtins.float = ...,
+        verifications: _builtins.int = ...,
+        accepted: _builtins.int = ...,
+        spent: _builtins.float = ...,
+        next_level: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "alpha", b"alpha", "next_level", b"next_level", "spent", b"spent", "verifications", b"verifications"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StrictBudget: _TypeAlias = StrictBudget  # noqa: Y015

@@ -25,8 +25,8 @@ RECORDS = {
         Experiment, id=text, problem=text, revision=count, state=st.sampled_from(ExperimentState),
         reason=st.none() | st.sampled_from(Reason), explanation=text, worker=text, contributor=text, agent=text,
         note=text, claimed=maybe, verified=maybe, incumbent=maybe, gain=maybe, gain_low=maybe, gain_high=maybe,
-        pairs=count, evidence=maybe, exact=st.booleans(), commit=text, parent=text, blob=text, verifier=text,
-        feedback=text, created=times, updated=times,
+        effect_size=maybe, pairs=count, evidence=maybe, exact=st.booleans(), commit=text, parent=text, blob=text,
+        verifier=text, feedback=text, created=times, updated=times,
     ),
     ProblemCard: st.builds(
         ProblemCard, name=text, title=text, summary=text, revision=count, state=st.sampled_from(ProblemState),

@@ -165,7 +165,7 @@ class Pool:
             "verifier": "local", "verifier_grade": "B", "feedback": feedback or None, "updated": self.now(),
         }  # fmt: skip
         if gain is not None and half is not None:
-            changes |= {"gain_low": gain - half, "gain_high": gain + half}
+            changes |= {"gain_low": gain - half, "gain_high": gain + half, "effect_size": gain / (half * pairs**0.5)}
         if after is not ExperimentState.ACCEPTED:
             assert self.store.experiments.move(x_id, ExperimentState.VERIFYING, after, attempt=attempt, **changes)
             return

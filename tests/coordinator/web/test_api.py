@@ -4,6 +4,10 @@ from typing import Any
 
 import pytest
 
+from ar_core.acceptance import strict_level
+from ar_core.acceptance.betting import DEFAULT_ALPHA
+from ar_core.lifecycle import ExperimentState
+
 API = "/api/v1"
 
 
@@ -66,6 +70,37 @@ def test_records_begin_with_the_baseline_and_count_accepts(filled: Any) -> None:
     assert low < 0.8349 < high
 
 
+def test_an_experiment_says_how_large_its_gain_is_beside_the_noise(filled: Any) -> None:
+    items = get(filled, "/problems/tiny-classifier/experiments")["items"]
+    settled = [x for x in items if x["status"] in {"accepted", "rejected"}]
+    assert len(settled) == 6
+    assert {x["id"]: x["effect_size"] for x in settled} == {
+        x["id"]: filled.read.experiment(x["id"]).effect_size for x in settled
+    }
+    assert None not in {x["effect_size"] for x in settled}
+    others = get(filled, "/problems/zlib-dictionary/experiments")["items"]
+    assert {x["effect_size"] for x in others} == {None}, "without noise there is nothing to compare a gain with"
+
+
+def test_a_strict_problem_says_what_its_log_spent(empty: Any) -> None:
+    name = "tiny-classifier"
+    empty.publish(name, 2.2, runs=5)
+    assert get(empty, f"/problems/{name}")["strict"] is None
+    manifest = empty.store.problems.field(name, "manifest")
+    strict = manifest.replace("[acceptance]", "[acceptance]\nstrict = true")
+    empty.store.problems.update(name, manifest=strict)
+    fresh = get(empty, f"/problems/{name}")["strict"]
+    assert (fresh["verifications"], fresh["spent"]) == (0, 0)
+    empty.store.problems.update(name, trials=12, trials_accepted=2)
+    level = strict_level(DEFAULT_ALPHA, 13, 2)
+    spent = sum(strict_level(DEFAULT_ALPHA, trial, 0) for trial in range(1, 13)) / DEFAULT_ALPHA
+    for document in (get(empty, f"/problems/{name}"), *get(empty, "/problems")["items"]):
+        assert document["strict"] == {
+            "alpha": DEFAULT_ALPHA, "verifications": 12, "accepted": 2, "spent": pytest.approx(spent),
+            "next_level": level, "next_evidence": 1 / level,
+        }  # fmt: skip
+
+
 def test_leaderboard_of_a_problem_and_of_the_pool(filled: Any) -> None:
     rows = get(filled, "/problems/zlib-dictionary/leaderboard")["rows"]
     assert [(row["rank"], row["contributor"]) for row in rows[:2]] == [(1, "bertha"), (2, "chiamaka")]
@@ -77,6 +112,20 @@ def test_leaderboard_of_a_problem_and_of_the_pool(filled: Any) -> None:
     assert document["rows"][0]["contributor"] == "erin"
     assert sum(row["experiments"] for row in document["rows"]) == 28
     assert len(get(filled, "/leaderboard?limit=2")["rows"]) == 2
+
+
+def test_a_leaderboard_after_another_revision(empty: Any) -> None:
+    name, note = "zlib-dictionary", "Gain and share are those of revision 2"
+    empty.publish(name, 25240.0)
+    data = b"shorter\n"
+    empty.settle(empty.propose(name, data, "Shorter"), ExperimentState.ACCEPTED, score=14002.0, incumbent=25240.0)
+    assert note not in empty.visitor.get(f"/p/{name}").text
+    empty.store.problems.update(name, revision=2)
+    (row,) = get(empty, f"/problems/{name}/leaderboard")["rows"]
+    assert (row["contributor"], row["accepted"], row["gain"], row["share"]) == ("bertha", 1, 0, 0)
+    (row,) = get(empty, "/leaderboard")["rows"]
+    assert (row["contributor"], row["accepted"], row["gain"], row["share"]) == ("bertha", 1, None, 1)
+    assert note in empty.visitor.get(f"/p/{name}").text
 
 
 def test_experiment_and_pool(filled: Any) -> None:

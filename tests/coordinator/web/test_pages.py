@@ -1,11 +1,15 @@
 """Every page answers, is well formed, says what it should in its order, and leads nowhere but to this pool."""
 
+import html
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
 from typing import Any
 
 import pytest
+
+from ar_core.acceptance import strict_level
+from ar_core.acceptance.betting import DEFAULT_ALPHA as ALPHA
 
 PAGES = [
     "/",
@@ -113,6 +117,79 @@ def test_scores_have_units_in_the_header_and_uncertainty_beside_them(filled: Any
     assert re.search(r"<strong>0\.8349</strong>\s*<span class=\"aside\">± 0\.0412", text)
     assert "e = 214" in text
     assert '<time datetime="2026-03-0' in text
+
+
+def test_a_gain_has_its_effect_size_beside_it_where_there_is_one(filled: Any) -> None:
+    accepted = filled.read.records("tiny-classifier")[-1].experiment
+    x = filled.read.experiment(accepted)
+    size = f"{x.effect_size:.3g}"
+    text = filled.visitor.get(f"/p/tiny-classifier/x/{accepted}").text
+    assert f"e = 214, effect size {size}</span>" in text
+    assert f"<dt>Effect size</dt><dd>{size}: the mean gain of the pairs that decided, in standard deviations" in text
+    listed = filled.visitor.get("/p/tiny-classifier/experiments").text
+    shown = re.findall(r'<span class="aside">effect size (\S+)</span>', listed)
+    assert len(shown) == 6, "of what was rejected too, not of what waits"
+    assert size in shown
+    exact = filled.visitor.get("/p/zlib-dictionary/4").text
+    assert "<dt>Effect size</dt><dd>–</dd>" in exact
+    assert "effect size" not in exact + filled.visitor.get("/p/zlib-dictionary/experiments").text
+
+
+def test_a_strict_problem_says_what_its_log_spent(empty: Any) -> None:
+    name = "tiny-classifier"
+    empty.publish(name, 2.2, runs=5)
+    plain = empty.visitor.get(f"/p/{name}").text
+    assert "<dt>Strict</dt>" not in plain
+    assert "accepted at evidence e ≥ 200 (α = 0.005 for each candidate)</dd>" in plain
+    manifest = empty.store.problems.field(name, "manifest")
+    strict = manifest.replace("[acceptance]", "[acceptance]\nstrict = true")
+    empty.store.problems.update(name, manifest=strict, trials=12, trials_accepted=2)
+    spent = sum(strict_level(ALPHA, trial, 0) for trial in range(1, 13)) / ALPHA
+    level = strict_level(ALPHA, 13, 2)
+    text = html.unescape(empty.visitor.get(f"/p/{name}").text)
+    outline(text)
+    assert (
+        f"<dt>Strict</dt><dd>the whole log shares one budget of false accepts: 12 verifications have spent "
+        f"{100 * spent:.3g} % of the α = 0.005 that all share; the next gets the level {level:.3g} "
+        f"(3 times its share, earned back by 2 accepts), which takes evidence e ≥ {1 / level:,.0f}</dd>"
+    ) in text
+    assert "accepted at the evidence that the strict rule asks for</dd>" in text
+    assert "for each candidate" not in text
+    empty.store.problems.update(name, trials=13, trials_accepted=3)
+    assert "4 times its share" in empty.visitor.get(f"/p/{name}").text
+    empty.store.problems.update(name, manifest="not = a manifest")
+    assert empty.visitor.get(f"/p/{name}").status_code == 200
+
+
+def window(visitor: Any, name: str) -> str | None:
+    """Read what a problem's page says of its window."""
+    text = html.unescape(visitor.get(f"/p/{name}").text)
+    outline(text)
+    found = re.search(r"<dt>Window</dt><dd>([^<]*)</dd>", text)
+    return " ".join(found[1].split()) if found else None
+
+
+def test_a_problem_with_noise_of_seeds_says_what_its_scores_are_cut_to(empty: Any) -> None:
+    said = ": every claim is about scores cut to the window. "
+    said += "Before a commit, whole bad scores must not outweigh the gain"
+    derived = ", from the best version's published score and its spread, anew at each accept"
+    name = "tiny-classifier"
+    empty.publish(name, 2.2, runs=5)
+    assert window(empty.visitor, name) == f"1.4 to 3 bit{derived}{said}"
+    empty.store.problems.update(name, best_sd=0.2)
+    assert window(empty.visitor, name) == f"1 to 3.4 bit{derived}{said}"
+    # What hidden files scored is told in steps, outwards.
+    empty.store.problems.update(name, step=0.25)
+    assert window(empty.visitor, name) == f"1 to 3.5 bit{derived}{said}"
+    empty.store.problems.update(name, best=-1.0)
+    waiting = "around the best version's published score, once there is one"
+    assert window(empty.visitor, name) == waiting + said
+    manifest = empty.store.problems.field(name, "manifest")
+    own = manifest.replace("[acceptance]", "[acceptance]\nwindow = [0.55, 3.0]")
+    empty.store.problems.update(name, manifest=own)
+    assert window(empty.visitor, name) == f"0.55 to 3 bit{said}"
+    empty.publish("zlib-dictionary", 25240.0)
+    assert window(empty.visitor, "zlib-dictionary") is None
 
 
 def test_verdict_is_a_word_and_an_icon(filled: Any) -> None:

@@ -41,6 +41,11 @@ def test_any_evidence_is_short(e_value: float | None, exact: bool) -> None:
     assert 1 <= len(figures.evidence(e_value, exact)) <= 16
 
 
+@given(size=st.floats())
+def test_any_effect_size_is_short(size: float) -> None:
+    assert 1 <= len(figures.effect(size)) <= 10
+
+
 lines = st.lists(st.sampled_from(["a", "b", "c", "", "\x1b[31m", "x" * 900]), max_size=12)
 
 
