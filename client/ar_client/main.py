@@ -1,20 +1,18 @@
-"""The command ``ar-pool``: which sub-commands there are, and what becomes of every failure.
+"""The command ``ar-pool``: which sub-commands there are.
 
-Not here: what a sub-command does (``commands``).
+Not here: what a sub-command does (``commands``), and what becomes of a failure (``command_line``).
 """
 
 import importlib
-import os
-import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
 from typing import NoReturn
 
 import click
 
-from ar_client.output import Output, ReaderGoneError
-from ar_core.errors import Exit, PoolError
+from ar_client.command_line import CommandLine, Interruption, end_with
+from ar_client.output import Output
+from ar_core.errors import Exit
 
 COMMANDS = {
     "login": "Sign in to a pool with a token.",
@@ -77,69 +75,14 @@ def ar_pool() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and end the process with its exit code."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    code = run(sys.argv[1:] if arguments is None else list(arguments))
-    if code == Exit.INTERRUPTED_TWICE:
-        # Somebody is in a hurry, and ending the orderly way may wait for a pool that does not answer.
-        sys.stdout.flush()
-        os._exit(code)
-    sys.exit(code)
+    Interruption().listen()
+    end_with(lambda: run(sys.argv[1:] if arguments is None else list(arguments)))
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command line and return its exit code; the only place where failures become messages."""
+    """Run one command line and return its exit code."""
     output = Output(as_json="--json" in arguments)
-    try:
-        return _run(arguments, output)
-    except ReaderGoneError:
-        # Python would try to flush what nobody reads when it ends, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(Exit.DONE)
-    except KeyboardInterrupt:
-        return int(Exit.INTERRUPTED_TWICE)
-
-
-def _run(arguments: list[str], output: Output) -> int:
-    try:
-        result = ar_pool.main(args=arguments, prog_name="ar-pool", standalone_mode=False)
-        return result if isinstance(result, int) else int(Exit.DONE)
-    except PoolError as error:
-        output.error(error)
-        return error.exit_code
-    except click.exceptions.NoArgsIsHelpError as error:
-        output.say(error.format_message())
-        return int(Exit.USAGE)
-    except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "ar-pool"
-        hint = f"see `{command} --help`"
-        output.error(PoolError("AR-A101", _lowered(error.format_message()), hint=hint))
-        return int(Exit.USAGE)
-    except click.ClickException as error:
-        output.error(PoolError("AR-A101", _lowered(error.format_message())))
-        return int(Exit.USAGE)
-    except click.Abort:
-        return int(Exit.INTERRUPTED_TWICE)
-    except (ReaderGoneError, KeyboardInterrupt):
-        raise
-    except Exception as error:
-        if os.environ.get("AR_DEBUG") == "1":
-            raise
-        output.error(_unexpected(error))
-        return int(Exit.UNEXPECTED)
-
-
-def _unexpected(error: Exception) -> PoolError:
-    return PoolError(
-        "AR-A100",
-        f"ar-pool met {type(error).__name__}, which it did not expect",
-        hint="set AR_DEBUG=1 to see where, and report it",
+    line = CommandLine(
+        group=ar_pool, program="ar-pool", say=output.say, error=output.error, interrupted=Exit.INTERRUPTED_TWICE
     )
-
-
-def _lowered(message: str) -> str:
-    text = message.rstrip(".")
-    return text[:1].lower() + text[1:]
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
+    return line.run(arguments)

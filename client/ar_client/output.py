@@ -14,6 +14,8 @@ from typing import TextIO
 from ar_core.errors import PoolError
 from ar_core.text import one_line, printable
 
+_CELL, _LAST_CELL = 64, 200
+"""Characters of a cell of a table: the name of a problem fits into any, and a sentence into the last."""
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
 
 
@@ -47,14 +49,18 @@ class Output:
             text = printable(data.decode("utf-8", errors="replace"), limit=10_000_000)
             self._write(self._stdout, text if text.endswith("\n") else text + "\n")
             return
-        with _quiet_pipe():
+        with data_goes_out():
             self._stdout.flush()
             self._stdout.buffer.write(data)
             self._stdout.buffer.flush()
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
-        """Print aligned columns, those in ``right`` to the right; the last column is never padded."""
-        clean = [[one_line(cell) for cell in row] for row in rows]
+        """Print aligned columns, those in ``right`` to the right; the last column is never padded.
+
+        What is long is cut, so that one row never widens a column for all; it is whole in the JSON.
+        """
+        limits = [_CELL] * (len(head) - 1) + [_LAST_CELL]
+        clean = [[one_line(cell, limit) for cell, limit in zip(row, limits, strict=True)] for row in rows]
         widths = [max(width(row[i]) for row in [list(head), *clean]) for i in range(len(head))]
         for row in [list(head), *clean]:
             cells = [_pad(cell, widths[i], right=i in right) for i, cell in enumerate(row)]
@@ -104,7 +110,7 @@ class Output:
         return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
 
     def _write(self, stream: TextIO, text: str) -> None:
-        with _quiet_pipe():
+        with _reader_there():
             if self._passing:
                 self._passing = False
                 self._stderr.write("\r\x1b[2K")
@@ -129,7 +135,24 @@ def _with_wait(error: PoolError) -> str:
 
 
 @contextmanager
-def _quiet_pipe() -> Iterator[None]:
+def data_goes_out() -> Iterator[None]:
+    """Turn what a write meets into ``ReaderGoneError``, or ``PoolError`` AR-A106 where there is a reason to tell.
+
+    Neither is an ``OSError``: whoever opens files catches those, and click ends the process for one of them.
+    """
+    try:
+        with _reader_there():
+            yield
+    except OSError as error:
+        raise PoolError(
+            "AR-A106",
+            f"standard output cannot be written: {error.strerror}",
+            hint="see where it is sent to, and whether there is space",
+        ) from None
+
+
+@contextmanager
+def _reader_there() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:

@@ -78,8 +78,10 @@ def has_errors(card: ProblemCard) -> bool:
     return any(finding.severity == "error" for finding in card.findings)
 
 
-def registered(pool: Pool, card: ProblemCard, on_wait: Callable[[float], None]) -> ProblemCard:
-    """Return the problem once this revision's registration is over; ``on_wait`` hears the seconds so far.
+def registered(pool: Pool, card: ProblemCard, on_wait: Callable[[ProblemCard, float], None]) -> ProblemCard:
+    """Return the problem once this revision's registration is over.
+
+    ``on_wait`` hears of the problem as it is meanwhile, and the seconds so far.
 
     A refused first revision is a refused problem. A refused further one leaves the problem as it was: then it
     still has the revision before, with the errors among its findings.
@@ -92,7 +94,7 @@ def registered(pool: Pool, card: ProblemCard, on_wait: Callable[[float], None]) 
         if elapsed > REGISTRATION_SECONDS:
             hint = f"see `ar-pool show {card.name}`"
             raise PoolError("AR-A105", f"{card.name} is being registered still", hint=hint)
-        on_wait(elapsed)
+        on_wait(card, elapsed)
         time.sleep(next(pause))
         try:
             card = pool.problem(card.name)

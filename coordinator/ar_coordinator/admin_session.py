@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from ar_coordinator.data_directory import DataDirectory, write_atomically
+from ar_coordinator.data_directory import DataDirectory, cannot_read, write_atomically
+from ar_coordinator.key_files import read_key
 from ar_core.errors import CATALOGUE, PoolError
 from ar_core.records import Identity, Role
 from ar_core.tokens import CERTIFICATE_NAME
@@ -24,8 +25,11 @@ _SESSION_SECONDS = 365 * 86_400
 _CALL_SECONDS = 30
 
 
-def make_admin_session(directory: DataDirectory, store: "Store", address: str) -> None:
-    """Write where the pool is and a session of the operator's, readable by the owner of the directory only."""
+def make_admin_session(directory: DataDirectory, store: "Store", address: str, *, shown: str) -> None:
+    """Write where the pool is and a session of the operator's, readable by the owner of the directory only.
+
+    ``shown`` is the address to tell people on other machines.
+    """
     # Here, so that the commands, which only connect, start without loading Redis.
     from ar_coordinator.store import keys
     from ar_coordinator.store.fields import to_fields
@@ -36,7 +40,7 @@ def make_admin_session(directory: DataDirectory, store: "Store", address: str) -
     store.connection.text.hset(keys.identity(_OPERATOR), mapping=to_fields(operator))
     end_admin_session(directory, store)  # one that a killed pool left behind
     session = store.identities.open_session(_OPERATOR, _SESSION_SECONDS)
-    write_atomically(directory.admin, json.dumps({"grpc": address, "session": session}))
+    write_atomically(directory.admin, json.dumps({"grpc": address, "shown": shown, "session": session}))
 
 
 def end_admin_session(directory: DataDirectory, store: "Store") -> None:
@@ -54,24 +58,28 @@ def admin_channel(directory: DataDirectory) -> Iterator["AdminChannel"]:
     """Connect to the pool that runs in ``directory``; raises ``PoolError`` AR-C604 when none does."""
     if directory.initialised:
         directory.read_version()
+    if not directory.is_locked():
+        raise PoolError("AR-C604", str(directory.root))
     try:
-        if not directory.is_locked():
-            raise FileNotFoundError
         admin = json.loads(directory.admin.read_text())
-        certificate = (directory.keys / "tls.crt").read_bytes()
-    except (OSError, ValueError):
-        raise PoolError("AR-C604", str(directory.root)) from None
+        address, shown, session = admin["grpc"], admin["shown"], admin["session"]
+    except (FileNotFoundError, ValueError, KeyError):
+        raise PoolError("AR-C604", f"{directory.root}: it is starting, or ending", hint="try again") from None
+    except OSError as error:
+        raise cannot_read(directory.admin, error) from None
+    certificate = read_key(directory.keys / "tls.crt", "the running pool is known by it")
     credentials = grpc.ssl_channel_credentials(certificate)
     options = [("grpc.ssl_target_name_override", CERTIFICATE_NAME)]
-    with grpc.secure_channel(admin["grpc"], credentials, options) as channel:
-        yield AdminChannel(channel, admin["session"])
+    with grpc.secure_channel(address, credentials, options) as channel:
+        yield AdminChannel(channel, session, shown)
 
 
 class AdminChannel:
-    """Calls to the running pool as its operator."""
+    """Calls to the running pool as its operator; ``shown`` is the address to tell people on other machines."""
 
-    def __init__(self, channel: grpc.Channel, session: str) -> None:
+    def __init__(self, channel: grpc.Channel, session: str, shown: str) -> None:
         self.channel = channel
+        self.shown = shown
         self._metadata = (("authorization", f"Bearer {session}"),)
 
     def call(self, method: Any, request: Any) -> Any:

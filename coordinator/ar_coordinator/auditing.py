@@ -14,7 +14,7 @@ import structlog
 
 from ar_coordinator import judgement, release
 from ar_coordinator.doorbell import Doorbell
-from ar_coordinator.evidence import Score
+from ar_coordinator.evidence import CONTINUES, Score
 from ar_coordinator.git_store import StaleHeadError
 from ar_coordinator.histories import Histories
 from ar_coordinator.judgement import Judgement
@@ -338,8 +338,12 @@ class Auditing:
         What an audit took back is not among them.
         """
         found: list[CommitRecord] = []
+        newest = ""
         for record in reversed(self.histories.repository(problem).log()):
-            if REVERTS in record.trailers:
+            newest = record.commit
+            if CONTINUES in record.trailers and found:
+                pass  # other words beside the same version
+            elif REVERTS in record.trailers:
                 restored = record.trailers.get("Restores", "")
                 kept = next((i for i, each in enumerate(found) if each.commit == restored), len(found) - 1)
                 found = [*found[:kept], replace(found[kept], commit=record.commit)]
@@ -349,7 +353,7 @@ class Auditing:
                 found = [record]
             if record.commit == head:
                 break
-        return found
+        return [*found[:-1], replace(found[-1], commit=newest)] if found else found
 
 
 def _misses(opened: OpenProblem, sides: Iterable[SideResult | None]) -> int:

@@ -3,23 +3,37 @@
 Not here: checking it, which the client does.
 """
 
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ar_coordinator.data_directory import write_atomically
+from ar_coordinator.key_files import damaged, read_key
 from ar_core.tokens import CERTIFICATE_NAME, certificate_digest
 
 _LIFETIME = timedelta(days=3650)
+_KEY, _CERTIFICATE = "tls.key", "tls.crt"
+_LOSS = "everybody who joined pins this certificate, and would be locked out by another one"
 
 
-def ensure_certificate(keys: Path, now: datetime) -> None:
-    """Make key and certificate below ``keys`` unless they are there."""
-    key_path, certificate_path = keys / "tls.key", keys / "tls.crt"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """What the server shows: key and certificate in PEM, and the digest that tokens pin."""
+
+    key: bytes = field(repr=False)
+    pem: bytes
+    digest: str
+
+
+def make_certificate(keys: Path, now: datetime) -> None:
+    """Make key and certificate of a new pool, unless a start that was cut short made both already."""
+    key_path, certificate_path = keys / _KEY, keys / _CERTIFICATE
     if certificate_path.exists() and key_path.exists():
         return
     key = ec.generate_private_key(ec.SECP256R1())
@@ -44,8 +58,20 @@ def ensure_certificate(keys: Path, now: datetime) -> None:
     write_atomically(certificate_path, certificate.public_bytes(serialization.Encoding.PEM))
 
 
-def read_certificate(keys: Path) -> tuple[bytes, bytes, str]:
-    """Return (key PEM, certificate PEM, digest that tokens pin)."""
-    pem = (keys / "tls.crt").read_bytes()
-    der = x509.load_pem_x509_certificate(pem).public_bytes(serialization.Encoding.DER)
-    return (keys / "tls.key").read_bytes(), pem, certificate_digest(der)
+def read_certificate(keys: Path) -> Certificate:
+    """Return the pool's certificate; raises ``PoolError`` AR-C607 where it or its key is gone or damaged."""
+    pem = read_key(keys / _CERTIFICATE, _LOSS)
+    try:
+        certificate = x509.load_pem_x509_certificate(pem)
+        public = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        raise damaged(keys / _CERTIFICATE, "a certificate", _LOSS) from None
+    key = read_key(keys / _KEY, _LOSS)
+    try:
+        private = serialization.load_pem_private_key(key, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise damaged(keys / _KEY, "a private key", _LOSS) from None
+    if private.public_key() != public:
+        raise damaged(keys / _KEY, f"the key of the certificate in {_CERTIFICATE}", _LOSS)
+    digest = certificate_digest(certificate.public_bytes(serialization.Encoding.DER))
+    return Certificate(key=key, pem=pem, digest=digest)

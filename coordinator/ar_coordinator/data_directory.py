@@ -9,7 +9,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +79,9 @@ class DataDirectory:
             version = json.loads((self.root / _VERSION_FILE).read_text())
         except FileNotFoundError:
             raise PoolError("AR-C607", f"{self.root} was not made by `ar-coordinator init`") from None
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise cannot_read(self.root / _VERSION_FILE, error) from None
+        except ValueError as error:
             raise PoolError("AR-C607", f"{self.root / _VERSION_FILE}: {error}") from None
         if not isinstance(version, dict) or version.get("schema") != SCHEMA:
             found = version.get("schema") if isinstance(version, dict) else version
@@ -88,11 +90,18 @@ class DataDirectory:
 
     @property
     def initialised(self) -> bool:
-        """Tell whether a pool was made here, of whatever version."""
-        return (self.root / _VERSION_FILE).exists()
+        """Tell whether a pool was made here, of whatever version; raises ``PoolError`` where nobody may look."""
+        path = self.root / _VERSION_FILE
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise cannot_read(path, error) from None
+        return True
 
-    def initialise(self, name: str) -> None:
-        """Make the folders and write the version last, so that a half-made directory is not a pool."""
+    def initialise(self, name: str, make_keys: Callable[[Path], None]) -> None:
+        """Make the folders, then the keys, and write the version last: a half-made directory is not a pool."""
         try:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
             leftovers = [p.name for p in self.root.iterdir()]
@@ -102,6 +111,7 @@ class DataDirectory:
             self.root.chmod(0o700)
             for folder in (self.keys, self.git, self.blobs, self.redis, self.run):
                 folder.mkdir(mode=0o700, exist_ok=True)
+            make_keys(self.keys)
             write_atomically(self.root / _VERSION_FILE, json.dumps({"schema": SCHEMA, "name": name}) + "\n")
         except OSError as error:
             raise cannot_write(self.root, error) from None
@@ -121,9 +131,10 @@ class DataDirectory:
             os.close(descriptor)
 
     @contextmanager
-    def referee_lock(self) -> Iterator[None]:
+    def referee_lock(self, on_wait: Callable[[], None]) -> Iterator[None]:
         """Be the one writer of the repositories; waits while another process, ending perhaps, still is.
 
+        ``on_wait`` is called once where there is another.
         Whoever holds it may remove what a killed git left behind: nobody else is using the repositories.
         """
         try:
@@ -131,17 +142,23 @@ class DataDirectory:
         except OSError as error:
             raise cannot_write(self.run, error) from None
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                on_wait()
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
             os.close(descriptor)
 
     def is_locked(self) -> bool:
-        """Tell whether a pool runs here now."""
+        """Tell whether a pool runs here now; raises ``PoolError`` where nobody may look."""
         try:
-            descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CLOEXEC)
-        except OSError:
+            descriptor = os.open(self.root / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
             return False
+        except OSError as error:
+            raise cannot_read(self.root / "lock", error) from None
         try:
             # Shared: two who ask at the same time are no pool to each other.
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -196,3 +213,9 @@ def cannot_write(path: Path, error: OSError) -> PoolError:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return PoolError("AR-C605", str(path))
     return PoolError("AR-C607", f"{path}: {error.strerror or error}")
+
+
+def cannot_read(path: Path, error: OSError) -> PoolError:
+    """Return the error for a file that cannot be read: mostly it is another user's."""
+    hint = "run it as the user that the directory belongs to" if error.errno in {errno.EACCES, errno.EPERM} else ""
+    return PoolError("AR-C607", f"{path}: {error.strerror or error}", hint=hint)

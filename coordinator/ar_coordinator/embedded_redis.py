@@ -5,7 +5,9 @@ turn of the server's event loop before it answers (https://redis.io/docs/latest/
 """
 
 import contextlib
+import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,8 +19,10 @@ import psutil
 import redis
 
 from ar_core.errors import PoolError
+from ar_core.text import printable
 
 _SOCKET_PATH_LIMIT = 100
+_STAMP = re.compile(r"^\d+:\w \d+ \w+ \d+ [\d:.]+ [#*.-] ")
 _CONFIGURATION = """\
 port 0
 unixsocket {socket}
@@ -57,6 +61,7 @@ class EmbeddedRedis:
     def __init__(self, directory: Path) -> None:
         self.directory = directory.resolve()
         self._pid_file = self.directory / "redis.pid"
+        self._log = self.directory / "redis.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: int | None = None
 
@@ -107,13 +112,10 @@ class EmbeddedRedis:
         if setpriv:
             # It ends with us, also when we are killed.
             command = [setpriv, "--pdeathsig", "TERM", *command]
-        self._process = subprocess.Popen(
-            command,
-            cwd=self.directory,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with self._log.open("wb") as said:
+            self._process = subprocess.Popen(
+                command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=said, start_new_session=True
+            )
         self._pid_file.write_text(str(self._process.pid))
 
     def wait_until_ready(self, seconds: float = 60.0) -> None:
@@ -136,12 +138,29 @@ class EmbeddedRedis:
                     client.ping()
                     return
                 if process.poll() is not None:
-                    raise PoolError("AR-C609", f"the embedded server ended with {process.returncode}")
+                    raise self._why_it_ended(process.returncode)
                 if time.monotonic() > deadline:
-                    raise PoolError("AR-C609", f"the embedded server did not answer in {seconds:g} s")
+                    hint = f"see {self._log}"
+                    raise PoolError("AR-C609", f"the embedded server did not answer in {seconds:g} s", hint=hint)
                 time.sleep(0.005)
         finally:
             client.close()
+
+    def _why_it_ended(self, code: int) -> PoolError:
+        """Return the error for a server that does not start: by its last words, mostly for a file that is damaged."""
+        words = _last_words(self._log)
+        if shutil.disk_usage(self.directory).free == 0 or os.strerror(errno.ENOSPC) in words:
+            return PoolError("AR-C605", str(self.directory))
+        if code < 0 or not words:
+            return PoolError("AR-C609", f"the embedded server ended with {code}", hint=f"see {self._log}")
+        folder = self.directory / "appendonlydir"
+        names = (path.name for path in folder.glob("*") if path.name in words)
+        where = folder / next(names, "appendonly.aof.manifest" if "manifest" in words else "")
+        hint = "restore the whole data directory from a backup"
+        if where.suffix == ".aof":  # of the others nothing is left without a part of it
+            hint += f"; without one, on a copy: `redis-check-aof --fix {where}`, which loses what came after it"
+        message = f"{where}: the embedded Redis cannot read it: {words!r} (its log: {self._log})"
+        return PoolError("AR-C607", message, hint=hint)
 
     def ended(self) -> bool:
         """Tell whether the server is no longer running."""
@@ -165,6 +184,15 @@ class EmbeddedRedis:
                     self._process.kill()
                     self._process.wait()
             self._process = None
+
+
+def _last_words(log: Path) -> str:
+    """Return the last line that a server logged, without its time."""
+    try:
+        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    except OSError:
+        return ""
+    return printable(_STAMP.sub("", lines[-1]), 300) if lines else ""
 
 
 def check_durability(client: "redis.Redis", relaxed: bool) -> None:

@@ -19,6 +19,8 @@ NO_CLAIM = "none"
 EXACT = "exact"
 HIGH = "high"
 """The integrity that no trailer states."""
+CONTINUES = "Continues"
+"""The trailer of a revision's commit that changes no score."""
 
 _TRAILER = re.compile(r"([A-Z][A-Za-z]*(?:-[A-Z][A-Za-z]*)*): (.*)")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
@@ -84,9 +86,13 @@ class Publication:
     integrity: str = HIGH
     step: float | None = None
     """What the scores of this revision are rounded to; ``None`` where they are as they were measured."""
+    continues: int | None = None
+    """The revision before it where nothing changed that scores depend on; then ``score`` is that of its best."""
 
     def __post_init__(self) -> None:
         _check_common(self.problem, self.revision, self.locked_digest)
+        if self.continues is not None and not 1 <= self.continues < self.revision:
+            raise EvidenceError("Continues: is a revision before this one")
         _check("Integrity", _INTEGRITY, self.integrity)
         for seed in self.seeds:
             _check("Seeds", _SEED, seed)
@@ -104,6 +110,8 @@ class Publication:
         }
         if self.step is not None:
             trailers["Rounded-To"] = repr(self.step)
+        if self.continues is not None:
+            trailers[CONTINUES] = str(self.continues)
         if self.seeds:
             trailers["Seeds"] = " ".join(self.seeds)
         if self.integrity != HIGH:
@@ -121,6 +129,7 @@ class Publication:
             seeds=tuple(trailers.get("Seeds", "").split()),
             integrity=trailers.get("Integrity", HIGH),
             step=number_of(trailers, "Rounded-To") if "Rounded-To" in trailers else None,
+            continues=_integer(CONTINUES, trailers[CONTINUES]) if CONTINUES in trailers else None,
         )
 
 

@@ -130,7 +130,7 @@ class _GitService:
         name = request.path_params["name"]
         path = self._repository_path(name) if _NAME.fullmatch(name) else None
         if path is None or not (path / EXPORT_MARKER).is_file():
-            raise _RefusedError(404, "There is no such problem here; ar-pool list shows those there are.")
+            raise _RefusedError(404, "There is no such problem here; `ar-pool problems` shows those there are.")
         return path
 
 
@@ -155,6 +155,7 @@ class _GitResponse(Response):
         self._command = [git_program(), "upload-pack", "--stateless-rpc", "--strict", *options, str(path)]
         self._environment = git_environment() | ({"GIT_PROTOCOL": version} if version else {})
         self._request = body
+        self._asks = not options
         self._greeting = greeting
         self._started = False
 
@@ -200,6 +201,9 @@ class _GitResponse(Response):
         try:
             assert process.stdout is not None  # noqa: S101  (for the type checker: PIPE was asked for)
             chunk = await process.stdout.read(_CHUNK)
+            if not chunk and self._asks and await process.wait() >= 0:
+                # It ended by itself, without a word to a client: to git this is no request.
+                raise _RefusedError(400, "git cannot read this; if a clone fails too, tell the pool's operator.")
             if not chunk:
                 raise _RefusedError(500, "git could not answer; try again, or tell the pool's operator.")
             self._started = True

@@ -18,6 +18,7 @@ from gitdb.base import OStream
 from gitdb.pack import PackEntity
 
 from ar_coordinator.git_objects import GitObject, TreeEntries, edit_tree, folders_of, is_oid, parse_tree
+from ar_core.errors import PoolError
 from ar_core.text import printable
 
 GIT_SECONDS = 300
@@ -53,6 +54,12 @@ class StaleHeadError(RepositoryError):
         self.ref = ref
         self.expected = expected
         self.actual = actual
+
+
+def require_git() -> None:
+    """Raise ``PoolError`` AR-C610 where there is no git: for the start of what cannot do without."""
+    if shutil.which("git") is None:
+        raise PoolError("AR-C610")
 
 
 def git_program() -> str:

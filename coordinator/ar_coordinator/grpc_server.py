@@ -10,7 +10,8 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from ar_coordinator.address import Address
+from ar_coordinator.address import Address, check_free
+from ar_coordinator.certificate import Certificate
 from ar_coordinator.doorbell import Doorbell
 from ar_coordinator.events import Events
 from ar_coordinator.pool_info import PoolInfo
@@ -52,28 +53,29 @@ _CONCURRENT_CALLS = 20_000
 
 
 def make_server(
-    address: Address, key: bytes, certificate: bytes, digest: str, *, store: Store, doorbell: Doorbell,
-    read: ReadModel, events: Events, bells: Events, name: str, web_url: str, seed_key: bytes,
-    disk: Path,
+    address: Address, certificate: Certificate, *, store: Store, doorbell: Doorbell, read: ReadModel,
+    events: Events, bells: Events, name: str, web_url: str, seed_key: bytes, disk: Path,
 ) -> tuple[Any, int]:  # fmt: skip
-    """Return a server that is bound but not started, and its port; raises ``PoolError`` AR-C602."""
+    """Return a server that is bound but not started, and its port; raises ``PoolError`` AR-C602 or AR-C611."""
+    check_free(address, "gRPC")
     server = grpc.aio.server(
         interceptors=[Gate(store, disk)], options=list(_OPTIONS), maximum_concurrent_rpcs=_CONCURRENT_CALLS
     )
     try:
-        port = server.add_secure_port(str(address), grpc.ssl_server_credentials([(key, certificate)]))
+        credentials = grpc.ssl_server_credentials([(certificate.key, certificate.pem)])
+        port = server.add_secure_port(str(address), credentials)
     except RuntimeError:
         port = 0
-    if port == 0:
+    if port == 0:  # taken since it was looked at
         raise PoolError("AR-C602", f"{address} (gRPC)")
-    pool = PoolInfo(name=name, grpc_address=f"{address.shown_host}:{port}", web_url=web_url)
+    pool = PoolInfo(name=name, grpc_address=str(Address(address.shown_host, port)), web_url=web_url)
     enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(Enrolment(store, doorbell, pool), server)
     publishing_pb2_grpc.add_PublishingServiceServicer_to_server(Publishing(store, doorbell, read, seed_key), server)
     catalogue_pb2_grpc.add_CatalogueServiceServicer_to_server(Catalogue(read, events), server)
     work_pb2_grpc.add_WorkServiceServicer_to_server(Work(store, doorbell, events), server)
     verification_pb2_grpc.add_VerificationServiceServicer_to_server(Verification(store, doorbell, bells), server)
     administration_pb2_grpc.add_AdministrationServiceServicer_to_server(
-        Administration(store, doorbell, digest), server
+        Administration(store, doorbell, certificate.digest), server
     )
     checks = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)

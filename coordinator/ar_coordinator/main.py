@@ -1,10 +1,9 @@
-"""The command ``ar-coordinator``: which sub-commands there are, and what becomes of every failure.
+"""The command ``ar-coordinator``: which sub-commands there are.
 
-Not here: what a sub-command does (``commands``).
+Not here: what a sub-command does (``commands``), and what becomes of a failure (``ar_client.command_line``).
 """
 
 import importlib
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,8 +11,9 @@ from typing import NoReturn
 
 import click
 
+from ar_client.command_line import CommandLine, end_with
 from ar_coordinator import output
-from ar_core.errors import Exit, PoolError
+from ar_core.errors import Exit
 
 COMMANDS = {
     "init": "Make a data directory for a new pool.",
@@ -68,39 +68,20 @@ def ar_coordinator() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and end the process with its exit code."""
-    sys.exit(run(sys.argv[1:] if arguments is None else list(arguments)))
+    end_with(lambda: run(sys.argv[1:] if arguments is None else list(arguments)))
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command line and return its exit code; the only place where failures become messages."""
+    """Run one command line and return its exit code."""
     as_json = "--json" in arguments
-    try:
-        result = ar_coordinator.main(args=arguments, prog_name="ar-coordinator", standalone_mode=False)
-        return result if isinstance(result, int) else int(Exit.DONE)
-    except PoolError as error:
-        output.error(error, as_json=as_json)
-        return error.exit_code
-    except click.exceptions.NoArgsIsHelpError as error:
-        output.say(error.format_message())
-        return int(Exit.USAGE)
-    except click.ClickException as error:
-        path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "ar-coordinator"
-        text = error.format_message().rstrip(".")
-        failure = PoolError("AR-A101", text[:1].lower() + text[1:], hint=f"see `{path} --help`")
-        output.error(failure, as_json=as_json)
-        return failure.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        return int(Exit.INTERRUPTED_TWICE)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(Exit.DONE)
-    except Exception as error:
-        if os.environ.get("AR_DEBUG") == "1":
-            raise
-        hint = "set AR_DEBUG=1 to see where, and report it"
-        failure = PoolError("AR-A100", f"ar-coordinator met {type(error).__name__}: {error}", hint=hint)
-        output.error(failure, as_json=as_json)
-        return failure.exit_code
+    line = CommandLine(
+        group=ar_coordinator,
+        program="ar-coordinator",
+        say=output.say,
+        error=lambda failure: output.error(failure, as_json=as_json),
+        interrupted=Exit.INTERRUPTED_TWICE,
+    )
+    return line.run(arguments)
 
 
 def ignore_interrupt() -> None:

@@ -4,9 +4,10 @@ Not here: measuring the baseline (``ar_sandbox.registration``, run by a verifier
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+import msgspec
 import structlog
 
 from ar_coordinator.doorbell import Doorbell
@@ -14,7 +15,9 @@ from ar_coordinator.evidence import Publication, Score
 from ar_coordinator.git_paths import PathRefusedError, check_paths
 from ar_coordinator.git_store import StaleHeadError
 from ar_coordinator.histories import Histories
+from ar_coordinator.lost_history import LostHistory
 from ar_coordinator.registry import Registry
+from ar_coordinator.revisions import Change, change_of
 from ar_coordinator.seeds import derive_seed
 from ar_coordinator.store import Store
 from ar_coordinator.store.connection import now_ms
@@ -24,7 +27,7 @@ from ar_coordinator.work_order import RegistrationOrder, RegistrationResult, dec
 from ar_core.acceptance import Ladder, step_of
 from ar_core.candidate import content_hash, sha256
 from ar_core.errors import PoolError
-from ar_core.lifecycle import ProblemState
+from ar_core.lifecycle import ExperimentState, ProblemState
 from ar_core.manifest import ManifestError, check_files, read_manifest
 from ar_core.problem import MANIFEST_NAME, Noise, Problem, digest_files
 from ar_core.records import Finding, Identity, ProblemCard, Role
@@ -33,6 +36,12 @@ log = structlog.get_logger("referee")
 
 RUNS = 5
 _TRIES = 5
+_WORDS = ("title", "summary", "manifest", "program", "publisher", "published")
+"""What changes of a problem with a revision that changes no score."""
+_CHECK = "revision"
+"""The finding that tells of one."""
+_BEFORE_RUNNING = frozenset({"manifest", "files", "environment", "infrastructure"})
+"""What is found without the mutable file."""
 
 
 def check_bundle(files: Mapping[str, bytes]) -> Problem:
@@ -57,18 +66,30 @@ def check_bundle(files: Mapping[str, bytes]) -> Problem:
     return problem
 
 
-def take_in(
-    store: Store, doorbell: Doorbell, key: bytes, files: dict[str, bytes], publisher: Identity
-) -> tuple[str, int]:
-    """Store an uploaded folder durably as the next revision and start its registration; return its name and number.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenIn:
+    """A folder that was published: the revision it becomes, or that it is already."""
 
-    A later revision keeps the best version so far as its mutable file: it becomes the new baseline. Raises
+    name: str
+    revision: int
+    unchanged: bool = False
+
+
+def take_in(store: Store, doorbell: Doorbell, key: bytes, files: dict[str, bytes], publisher: Identity) -> TakenIn:
+    """Store an uploaded folder durably as the next revision and start its registration.
+
+    A later revision keeps the best version so far as its mutable file: it becomes the new baseline. One that changes
+    nothing which scores depend on is not measured, and a folder that changes nothing at all is no revision. Raises
     ``PoolError`` when the folder is no problem, or the name belongs to somebody else.
     """
     problem = check_bundle(files)
     before = store.problems.fields(problem.name)
     # Asked before anything is stored too: else whoever may not publish could fill the disk in trying.
     _refuse_reservation(problem.name, _why_not(before, publisher))
+    change = _change(before, problem, {path: sha256(data) for path, data in files.items()})
+    if change is Change.NOTHING:
+        return TakenIn(name=problem.name, revision=int(before["revision"]), unchanged=True)
+    own = sha256(files[problem.files.mutable])
     best = _best_so_far(store, problem)
     if best is not None:
         files[problem.files.mutable] = store.blobs.get(best)
@@ -82,11 +103,28 @@ def take_in(
             "files": "\n".join(f"{blob} {path}" for path, blob in blobs.items()),
             "manifest": files[MANIFEST_NAME].decode(),
             "program": files[problem.files.program].decode(errors="replace"),
+            "own": own,
+            "findings": before.get("findings", "[]") if change is Change.WORDS else "[]",
         },
     )
     _refuse_reservation(problem.name, word)
-    order_registration(store, doorbell, key, problem, revision, blobs)
-    return problem.name, revision
+    if change is Change.WORDS:
+        doorbell.look_at_problem(problem.name)
+    else:
+        order_registration(store, doorbell, key, problem, revision, blobs)
+    return TakenIn(name=problem.name, revision=revision)
+
+
+def _change(before: Mapping[str, str], problem: Problem, files: Mapping[str, str]) -> Change:
+    """Return what a folder, given as path to blob, changes of the problem that is there; a first one, its scores."""
+    if before.get("state") not in {ProblemState.OPEN, ProblemState.PAUSED} or not before.get("head"):
+        return Change.SCORES
+    return change_of(read_manifest(before["manifest"].encode()), _listed(before["files"]), problem, files)
+
+
+def _listed(text: str) -> dict[str, str]:
+    """Read the lines ``BLOB PATH`` of a problem's files into path to blob."""
+    return dict(line.split(" ", 1)[::-1] for line in text.splitlines())
 
 
 def _why_not(before: Mapping[str, str], publisher: Identity) -> str:
@@ -163,9 +201,15 @@ class Opener:
         registering = self.store.problems.registering(name)
         if registering is None:
             return
+        if LostHistory(self.store, self.histories).is_lost(name):
+            return  # a revision goes on top of what there was, and waits for it
         revision, fields = registering
-        files = dict(item.split(" ", 1)[::-1] for item in fields["files"].splitlines())
+        files = _listed(fields["files"])
         problem = read_manifest(fields["manifest"].encode())
+        before = self.store.problems.fields(name)
+        if _change(before, problem, files) is not Change.SCORES:
+            self._continue(problem, revision, fields, files)
+            return
         batch = registration_batch(name, revision, files)
         text = self.store.batches.results([batch])[0]
         if text is None:
@@ -187,12 +231,52 @@ class Opener:
                 return
             self._refuse(name, revision, (*findings, _not_measured(result.trouble)))
         elif not result.ok or result.baseline is None:
-            self._refuse(name, revision, findings)
+            kept = files[problem.files.mutable] != fields.get("own", files[problem.files.mutable])
+            self._refuse(name, revision, _of_the_best(findings, problem) if kept else findings)
         elif (best := _best_so_far(self.store, problem)) not in {None, files[problem.files.mutable]}:
             self._measure_again(problem, revision, {**files, problem.files.mutable: str(best)})
         else:
             self._open(problem, revision, fields, files, result, findings)
         self.store.batches.forget([batch])
+        self.doorbell.look_around()
+
+    def _continue(self, problem: Problem, revision: int, fields: Mapping[str, str], files: Mapping[str, str]) -> None:
+        """Take in a revision whose scores are those of the one before: other words beside the best version so far."""
+        name, mutable = problem.name, problem.files.mutable
+        if self.store.experiments.in_state(name, ExperimentState.VERIFYING) or self.store.audits.get(name):
+            # What is being compared stays the question; nothing new starts meanwhile, and the sweeper looks again.
+            return
+        # A commit that Redis never heard of is today's best.
+        self.histories.reconcile(name)
+        before = self.store.problems.fields(name)
+        # The baseline of these scores stays the file that the revision was measured with, and the best one the best.
+        files = {**files, mutable: _listed(before["files"])[mutable]}
+        contents = {path: self.store.blobs.get(blob) for path, blob in files.items()}
+        public = {**problem.public_files(contents), mutable: self.store.blobs.get(before["best_blob"])}
+        bounds = (before.get("best_low"), before.get("best_high"))
+        interval = (float(bounds[0]), float(bounds[1])) if bounds[0] and bounds[1] else None
+        digest = digest_files(problem.locked_files(contents))
+        publication = Publication(
+            problem=name, revision=revision, locked_digest=digest, integrity=problem.evaluation.kind.integrity,
+            score=Score(
+                value=float(before["best"]), unit=problem.metric.unit, n=int(before["best_n"]), interval=interval
+            ),
+            step=float(before["step"]) if before.get("step") else None, continues=int(before["revision"]),
+        )  # fmt: skip
+        when = datetime.now(UTC)
+        head = self._commit(problem, revision, public, publication, fields.get("publisher", ""), when)
+        self._keep_hidden(problem, revision, contents, when)
+        self.store.problems.carry_tried(name, int(before["revision"]), revision)
+        found = msgspec.json.decode(fields["findings"], type=tuple[Finding, ...])
+        told = [f for f in found if f.severity != "error" and f.check != _CHECK]
+        note = f"nothing that scores depend on changed since revision {before['revision']}: its scores go on"
+        self.store.problems.end_registration(
+            name, None, revision=revision, head=head, locked_digest=digest,
+            files="\n".join(f"{blob} {path}" for path, blob in files.items()),
+            findings=(Finding(check=_CHECK, severity="info", message=note, fix=""), *told),
+            **{key: fields[key] for key in _WORDS},
+        )  # fmt: skip
+        log.info("problem continued", problem=name, revision=revision)
         self.doorbell.look_around()
 
     def _measure_again(self, problem: Problem, revision: int, files: Mapping[str, str]) -> None:
@@ -249,7 +333,7 @@ class Opener:
         self.store.experiments.claims_first(
             problem.name, revision, content_hash(contents[mutable]), "the published file"
         )
-        own = {key: value for key, value in fields.items() if key not in {"files", "troubles"}}
+        own = {key: value for key, value in fields.items() if key not in {"files", "troubles", "own"}}
         state = ProblemState.OPEN if revision == 1 else None
         self.store.problems.end_registration(
             problem.name, state,
@@ -310,6 +394,21 @@ def _card(problem: Problem, files: Mapping[str, bytes], publisher: Identity) -> 
         locked_digest=digest_files(problem.locked_files(files)),
         published=datetime.now(UTC),
     )
+
+
+def _of_the_best(findings: tuple[Finding, ...], problem: Problem) -> tuple[Finding, ...]:
+    """Say of what refused a further revision that it was measured with the pool's best file, not the folder's own."""
+    path, name = problem.files.mutable, problem.name
+    fix = (
+        f"a further revision begins with the best file so far: put it into the folder "
+        f"(`ar-pool best {name} -o {path}`), and correct the others until `ar-pool check DIR` passes; to begin with "
+        f"the folder's own file instead, give it another path (files.mutable), or publish under another name"
+    )
+    return tuple(
+        replace(f, message=f"with the pool's best file so far as {path}: {f.message}", fix=fix)
+        if f.severity == "error" and f.check not in _BEFORE_RUNNING else f
+        for f in findings
+    )  # fmt: skip
 
 
 def _not_measured(trouble: str) -> Finding:

@@ -26,6 +26,7 @@ from ar_coordinator.dispatch import (
     policy,
 )
 from ar_coordinator.store import Store, keys
+from ar_coordinator.store.problems import comparable
 from ar_core.lifecycle import ExperimentState, ProblemState
 from ar_core.manifest import read_manifest
 from ar_core.metric import Direction
@@ -163,9 +164,8 @@ class Openings:
     def _versions(
         self, name: str, problem: Problem, fields: dict[str, str]
     ) -> tuple[tuple[Version, ...], datetime | None]:
-        """Return what was accepted in this revision, best first, and when the last of it was."""
-        revision = int(fields["revision"])
-        records = [r for r in self._store.problems.records(name)[-2 * POPULATION :] if r.revision == revision]
+        """Return what was accepted by the scores of this revision, best first, and when the last of it was."""
+        records = comparable(self._store.problems.records(name), int(fields["revision"]))[-2 * POPULATION :]
         text = self._store.connection.text
         pipeline = text.pipeline(transaction=False)
         pipeline.hgetall(keys.children(name))
@@ -191,7 +191,8 @@ class Openings:
         )  # fmt: skip
         sign = -1 if problem.metric.direction is Direction.MAXIMIZE else 1
         others = sorted(
-            (v for v in found.values() if v.commit != head),
+            # The best itself stands in an older commit, too, where a revision since changed nothing but words.
+            (v for v in found.values() if v.blob != fields["best_blob"]),
             key=lambda v: (v.score is None, sign * (v.score or 0.0)),
         )
         last = max((record.when for record in records), default=None)

@@ -8,15 +8,27 @@ from pathlib import Path
 
 from ar_coordinator.data_directory import write_atomically
 from ar_coordinator.git_objects import POOL_EMAIL, PoolIdentity
+from ar_coordinator.key_files import damaged, read_key
 from ar_core.signing import KEY_BYTES, PrivateKey, allowed_signers_line, private_key_from_text, private_key_to_text
 
+_FILE = "pool.key"
+_LOSS = "it signs every commit of this pool, and by another key none of them so far could be checked"
 
-def ensure_pool_identity(keys: Path, name: str) -> PoolIdentity:
-    """Return the pool's name and signing key, making the key the first time."""
-    path = keys / "pool.key"
+
+def make_pool_key(keys: Path) -> None:
+    """Make the key of a new pool, unless a start that was cut short made it already."""
+    path = keys / _FILE
     if not path.exists():
         write_atomically(path, private_key_to_text(PrivateKey(raw=secrets.token_bytes(KEY_BYTES))))
-    return PoolIdentity(name=name, key=private_key_from_text(path.read_text()))
+
+
+def read_pool_identity(keys: Path, name: str) -> PoolIdentity:
+    """Return the pool's name and signing key; raises ``PoolError`` AR-C607 where the key is gone or damaged."""
+    path = keys / _FILE
+    try:
+        return PoolIdentity(name=name, key=private_key_from_text(read_key(path, _LOSS).decode("ascii")))
+    except ValueError:
+        raise damaged(path, "an ed25519 key", _LOSS) from None
 
 
 def allowed_signers(pool: PoolIdentity) -> str:

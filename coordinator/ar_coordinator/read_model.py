@@ -32,6 +32,7 @@ OpenRepository = Callable[[str], ProblemRepository | None]
 """Returns the repository of a problem by its name, or ``None`` where there is none yet."""
 
 MOST_EXPERIMENTS = 1000
+_NO_VERIFIER = "Its registration waits: no verifier is here."
 _EVENTS_READ = 200
 _EXPERIMENT = re.compile(r"x-[0-9a-f]{16}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -102,7 +103,13 @@ class ReadModel:
     def problem(self, name: str) -> ProblemCard | None:
         """Return one problem, of whatever state."""
         card = self._store.problems.card(name, self._web) if NAME.fullmatch(name) else None
-        return None if card is None else self._with_budgets([card])[0]
+        return None if card is None else self._with_its_wait(self._with_budgets([card])[0])
+
+    def _with_its_wait(self, card: ProblemCard) -> ProblemCard:
+        """Return the card, with the reason where a registration waits for a verifier."""
+        if card.state_reason or not self._store.problems.field(card.name, "registering"):
+            return card
+        return card if self._store.verifiers.present() else replace(card, state_reason=_NO_VERIFIER)
 
     def existing(self, name: str) -> ProblemCard:
         """Return one problem; raises ``PoolError`` AR-P300."""

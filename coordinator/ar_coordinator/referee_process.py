@@ -24,12 +24,13 @@ from ar_coordinator.doorbell import (
     answer,
 )
 from ar_coordinator.histories import Histories
+from ar_coordinator.lost_history import LostHistory
 from ar_coordinator.measuring import Measuring
 from ar_coordinator.opening import Opener
-from ar_coordinator.pool_keys import ensure_pool_identity
+from ar_coordinator.pool_keys import read_pool_identity
 from ar_coordinator.referee import Referee
 from ar_coordinator.registry import Registry
-from ar_coordinator.seeds import ensure_seed_key
+from ar_coordinator.seeds import read_seed_key
 from ar_coordinator.store import Store, keys
 from ar_coordinator.verification import Verification
 
@@ -41,11 +42,12 @@ class RefereeDesk:
 
     def __init__(self, store: Store, directory: DataDirectory, pool: str, parallel: int) -> None:
         self._store = store
-        identity = ensure_pool_identity(directory.keys, pool)
-        seed_key = ensure_seed_key(directory.keys)
+        identity = read_pool_identity(directory.keys, pool)
+        seed_key = read_seed_key(directory.keys)
         self._doorbell = Doorbell(store.connection)
         self._registry = Registry(directory.registry, identity)
         self._histories = Histories(store, directory, identity)
+        self._lost = LostHistory(store, self._histories)
         measuring = Measuring(store, self._doorbell, seed_key)
         verification = Verification(store, self._doorbell, self._histories, measuring)
         self._auditing = Auditing(store, self._doorbell, self._histories, measuring, pool)
@@ -57,6 +59,8 @@ class RefereeDesk:
         self._registry.remove_stale_locks()
         for name in self._store.problems.names():
             with _apart("settling a problem", name):
+                if not self._lost.look(name, closely=True):
+                    continue
                 repository = self._histories.repository(name)
                 repository.remove_stale_locks()
                 self._histories.reconcile(name)
@@ -78,9 +82,11 @@ class RefereeDesk:
 
     def look_around(self) -> None:
         """Start what waits, and write the ledger and the registry."""
+        names = self._store.problems.names()
+        kept = [name for name in names if self._lost.look(name)]
         self._referee.start_waiting()
         now = datetime.now(UTC)
-        for name in self._store.problems.names():
+        for name in kept:
             if self._store.problems.field(name, "head"):
                 with _apart("writing a ledger", name):
                     while self._histories.flush_ledger(name, now):
@@ -122,7 +128,7 @@ def _apart(what: str, problem: str) -> Iterator[None]:
 
 def serve_queue(store: Store, directory: DataDirectory, pool: str, parallel: int) -> None:
     """Be the referee until ended; waits for a referee before, which may still be at its last look."""
-    with directory.referee_lock():
+    with directory.referee_lock(lambda: log.warning("waiting for another referee here to end")):
         desk = RefereeDesk(store, directory, pool, parallel)
         desk.settle()
         log.info("referee ready", pid=os.getpid())

@@ -58,6 +58,10 @@ class ProblemRepository:
         """Where the repository is: what ``git upload-pack`` serves."""
         return self.store.path
 
+    def exists(self) -> bool:
+        """Tell whether there is a repository at the path."""
+        return self.store.exists()
+
     def create(self, files: Mapping[str, bytes], message: bytes, author: str, when: datetime) -> str:
         """Make the repository with one root commit that holds ``files``; returns the commit.
 
@@ -101,7 +105,7 @@ class ProblemRepository:
 
     def head(self) -> str | None:
         """Return the commit ``main`` is at, or ``None`` before the first."""
-        return self.store.ref(MAIN) if self.store.exists() else None
+        return self.store.ref(MAIN) if self.exists() else None
 
     def read_file(self, commit: str, path: str) -> bytes:
         """Return a file's bytes in a commit; raises ``MissingFileError``."""

@@ -9,14 +9,27 @@ import secrets
 from pathlib import Path
 
 from ar_coordinator.data_directory import write_atomically
+from ar_coordinator.key_files import damaged, read_key
+
+_FILE = "seed.key"
+_BYTES = 32
+_LOSS = "all seeds of this pool come from it, and from another one no published score could be measured again"
 
 
-def ensure_seed_key(keys: Path) -> bytes:
-    """Return the pool's seed key of 32 bytes, making it the first time."""
-    path = keys / "seed.key"
+def make_seed_key(keys: Path) -> None:
+    """Make the key of a new pool, unless a start that was cut short made it already."""
+    path = keys / _FILE
     if not path.exists():
-        write_atomically(path, secrets.token_bytes(32))
-    return path.read_bytes()
+        write_atomically(path, secrets.token_bytes(_BYTES))
+
+
+def read_seed_key(keys: Path) -> bytes:
+    """Return the pool's seed key of 32 bytes; raises ``PoolError`` AR-C607 where it is gone or damaged."""
+    path = keys / _FILE
+    key = read_key(path, _LOSS)
+    if len(key) != _BYTES:
+        raise damaged(path, f"a key of {_BYTES} bytes", _LOSS)
+    return key
 
 
 def derive_seed(

@@ -5,7 +5,6 @@ Not here: what each of them does. ``run`` returns when a signal asked for the en
 
 import asyncio
 import contextlib
-import errno
 import json
 import os
 import signal
@@ -16,7 +15,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +23,22 @@ import structlog
 import uvicorn
 from redis.exceptions import RedisError
 
-from ar_coordinator.address import Address
+from ar_coordinator.address import Address, cannot_listen
 from ar_coordinator.admin_session import end_admin_session, make_admin_session
-from ar_coordinator.certificate import ensure_certificate, read_certificate
+from ar_coordinator.certificate import Certificate, read_certificate
 from ar_coordinator.child_process import Child
 from ar_coordinator.data_directory import DataDirectory
 from ar_coordinator.doorbell import Doorbell
 from ar_coordinator.embedded_redis import EmbeddedRedis, check_durability
 from ar_coordinator.events import Events
+from ar_coordinator.git_objects import PoolIdentity
 from ar_coordinator.grpc_server import make_server
 from ar_coordinator.pool_info import PoolInfo
-from ar_coordinator.pool_keys import allowed_signers, ensure_pool_identity
+from ar_coordinator.pool_keys import allowed_signers, read_pool_identity
 from ar_coordinator.read_model import ReadModel
 from ar_coordinator.repository import ProblemRepository
-from ar_coordinator.seeds import ensure_seed_key
+from ar_coordinator.running_store import answering_redis
+from ar_coordinator.seeds import read_seed_key
 from ar_coordinator.store import Store, keys, open_store
 from ar_coordinator.sweeper import INTERVAL_SECONDS, Sweeper
 from ar_coordinator.web import create_app
@@ -64,6 +64,15 @@ class Settings:
     web_url: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Keys:
+    """What the pool is known by."""
+
+    identity: PoolIdentity
+    seed_key: bytes
+    certificate: Certificate
+
+
 Ready = Callable[[PoolInfo, str], None]
 """Called once with the pool and the URL of its Redis when everything answers."""
 
@@ -72,9 +81,14 @@ def run(settings: Settings, ready: Ready) -> None:
     """Serve until SIGTERM or SIGINT; raises ``PoolError`` for what keeps it from starting."""
     directory = settings.directory
     version = directory.read_version()
+    held = _Keys(
+        identity=read_pool_identity(directory.keys, str(version["name"])),
+        seed_key=read_seed_key(directory.keys),
+        certificate=read_certificate(directory.keys),
+    )
     with directory.lock(), _redis(settings) as (url, embedded):
         _check_redis(url, settings, foreign=embedded is None)
-        asyncio.run(_serve(settings, str(version["name"]), url, embedded, ready))
+        asyncio.run(_serve(settings, held, url, embedded, ready))
 
 
 @contextlib.contextmanager
@@ -93,26 +107,15 @@ def _redis(settings: Settings) -> Iterator[tuple[str, EmbeddedRedis | None]]:
 
 
 def _check_redis(url: str, settings: Settings, *, foreign: bool) -> None:
-    import redis
-
-    try:
-        client = redis.Redis.from_url(url)
-        with contextlib.closing(client):
-            client.ping()
-            if foreign:
-                check_durability(client, settings.relaxed_durability)
-    except ValueError as error:
-        raise PoolError("AR-C609", str(error), hint="write it like redis://HOST:6379 or unix:///PATH") from None
-    except redis.RedisError as error:
-        raise PoolError("AR-C609", str(error)) from None
+    with answering_redis(url) as client:
+        if foreign:
+            check_durability(client, settings.relaxed_durability)
 
 
-async def _serve(settings: Settings, name: str, url: str, embedded: EmbeddedRedis | None, ready: Ready) -> None:
+async def _serve(settings: Settings, held: _Keys, url: str, embedded: EmbeddedRedis | None, ready: Ready) -> None:
     directory = settings.directory
     stop = _asked_to_stop(directory)
-    identity = ensure_pool_identity(directory.keys, name)
-    ensure_certificate(directory.keys, datetime.now(UTC))
-    key, certificate, digest = read_certificate(directory.keys)
+    identity, name, digest = held.identity, held.identity.name, held.certificate.digest
     store = open_store(url, directory.blobs)
     doorbell = Doorbell(store.connection)
     web_socket = _listen(settings.web)
@@ -120,12 +123,13 @@ async def _serve(settings: Settings, name: str, url: str, embedded: EmbeddedRedi
     read = ReadModel(store, lambda problem: ProblemRepository(directory.repository(problem), identity), web_url)
     events, bells = Events(url), Events(url, keys.BELLS)
     server, port = make_server(
-        settings.grpc, key, certificate, digest, store=store, doorbell=doorbell, read=read, events=events,
-        bells=bells, name=name, web_url=web_url, seed_key=ensure_seed_key(directory.keys), disk=directory.root,
+        settings.grpc, held.certificate, store=store, doorbell=doorbell, read=read, events=events, bells=bells,
+        name=name, web_url=web_url, seed_key=held.seed_key, disk=directory.root,
     )  # fmt: skip
     pool = PoolInfo(
-        name=name, grpc_address=f"{settings.grpc.shown_host}:{port}", web_url=web_url, certificate_digest=digest
-    )
+        name=name, grpc_address=str(Address(settings.grpc.shown_host, port)), web_url=web_url,
+        certificate_digest=digest,
+    )  # fmt: skip
     app = create_app(read, pool, _served(directory, read), lambda: allowed_signers(identity))
     try:
         await events.start()
@@ -136,7 +140,9 @@ async def _serve(settings: Settings, name: str, url: str, embedded: EmbeddedRedi
             _children(settings, url, foreign=embedded is None),
             _background(_sweep(store, doorbell), _keep_redis(embedded)),
         ):
-            make_admin_session(directory, store, f"127.0.0.1:{port}")
+            make_admin_session(
+                directory, store, str(Address(settings.grpc.reachable_here, port)), shown=pool.grpc_address
+            )
             ready(pool, url)
             await stop.wait()
             log.info("stopping")
@@ -272,7 +278,7 @@ def _served(directory: DataDirectory, read: ReadModel) -> Callable[[str], Path |
 
 
 def _listen(address: Address) -> socket.socket:
-    """Return a socket that listens on an address; raises ``PoolError`` AR-C602 when it is in use."""
+    """Return a socket that listens on an address; raises ``PoolError`` AR-C602 or AR-C611."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -281,9 +287,7 @@ def _listen(address: Address) -> socket.socket:
         listening.listen(256)
     except OSError as error:
         listening.close()
-        if error.errno == errno.EADDRINUSE:
-            raise PoolError("AR-C602", f"{address} (pages)") from None
-        raise PoolError("AR-A107", f"{address}: {error.strerror}") from None
+        raise cannot_listen(address, "pages", error) from None
     listening.setblocking(False)
     return listening
 

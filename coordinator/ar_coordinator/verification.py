@@ -22,6 +22,7 @@ from ar_coordinator.open_problem import OpenProblem, open_problem
 from ar_coordinator.rebasing import may_rebase, rebase
 from ar_coordinator.store import Store
 from ar_coordinator.store.connection import now_ms
+from ar_coordinator.store.problems import comparable
 from ar_core.acceptance import Verdict, strict_level
 from ar_core.candidate import content_hash, sha256
 from ar_core.lifecycle import ExperimentState, ProblemState, Reason
@@ -262,9 +263,8 @@ class Verification:
         verification. It is moved by as much as the best came out otherwise this time than it was published.
         """
         opened, direction = series.opened, series.opened.problem.metric.direction
-        published = {
-            r.commit: r.score for r in self.store.problems.records(x.problem) if r.revision == opened.revision
-        }
+        records = self.store.problems.records(x.problem)
+        published = {r.commit: r.score for r in comparable(records, opened.revision)}
         parent, best = published.get(x.parent), published.get(opened.head)
         if parent is None or best is None or judged.candidate is None or judged.incumbent is None:
             return False
@@ -343,7 +343,7 @@ class Verification:
         """
         words = release.explanation(opened.ladder, judged.decision)
         records = self.store.problems.records(x.problem)
-        if records and records[-1].experiment and records[-1].revision == opened.revision:
+        if records and records[-1].experiment and records[-1] in comparable(records, opened.revision):
             self.store.problems.update(x.problem, unrepeatable=opened.head)
             explanation = f"{words} An audit looks at it first."
             self._again(x, attempt, explanation, delay_ms=_LOOK_FIRST_MS, looked=True)

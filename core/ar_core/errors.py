@@ -108,6 +108,8 @@ _ROWS = (
     ErrorKind("AR-X403", "NOT_FOUND", 404, Exit.NOT_FOUND, "There is no such record.", "see `ar-pool log NAME --status accepted`"),
     ErrorKind("AR-X404", "FAILED_PRECONDITION", 409, Exit.USAGE, "The experiment is not held.",
               "see `ar-coordinator experiments list NAME --status held`"),
+    ErrorKind("AR-X405", "FAILED_PRECONDITION", 409, Exit.USAGE, "The experiment is settled already.",
+              "see it with `ar-coordinator experiments show ID`"),
     # Sandbox
     ErrorKind("AR-S500", "FAILED_PRECONDITION", 503, Exit.NO_SANDBOX, "This machine cannot run strangers' code safely.",
               "install bubblewrap: `sudo apt-get install -y bubblewrap`"),
@@ -137,6 +139,10 @@ _ROWS = (
               "use --web 127.0.0.1:PORT, --web-tls CERT KEY, or --web-behind-proxy"),
     ErrorKind("AR-C609", "UNAVAILABLE", 503, Exit.NO_CONNECTION, "Redis does not answer.",
               "check that it runs and that the address is right"),
+    ErrorKind("AR-C610", "FAILED_PRECONDITION", 503, Exit.USAGE, "There is no git to keep the problems in.",
+              "install it: `sudo apt-get install -y git`"),
+    ErrorKind("AR-C611", "FAILED_PRECONDITION", 503, Exit.USAGE, "This machine cannot listen on the address.",
+              "use an address of this machine (0.0.0.0 for all of them), or a name that stands for one"),
 )  # fmt: skip
 
 CATALOGUE: dict[str, ErrorKind] = {row.code: row for row in _ROWS}

@@ -34,8 +34,14 @@ from ar_core.text import is_bidirectional, is_control, is_hidden, one_line
 
 MAX_FILES = 2000
 MAX_BUNDLE_BYTES = 64 * 1024**2
+MAX_TITLE = 120
+MAX_SUMMARY = 500
+MAX_UNIT = 24
+MAX_TEXT = 1000
+"""Characters of any other text, and of a list's entries."""
 _MOST_DISK = 64 * 1024**3
 """All that a room writes lies in memory."""
+_PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}")
 NAME = re.compile(r"^[a-z0-9-]{3,64}\Z")
 
 
@@ -47,6 +53,7 @@ class ManifestError(ValueError):
         self.findings = findings
 
 
+_LIKE_A_COMMAND = 'write a list like ["python", "score.py"]'
 _NO_WORDS: tuple[str, ...] = ()
 _NO_GUARDS: tuple[Guard, ...] = ()
 E = TypeVar("E", bound=StrEnum)
@@ -132,7 +139,7 @@ def _folders_of(path: str) -> list[str]:
 def _read_problem(top: Table) -> Problem:
     name = top.take("name", _name, "", required=True)
     title = top.take("title", _title, "", required=True)
-    summary = top.take("summary", _text, "")
+    summary = top.take("summary", _text_of(MAX_SUMMARY), "")
     licence = top.take("licence", _text, "")
     tags = top.take("tags", _texts, _NO_WORDS)
     files = _read_files(top.table("files"))
@@ -195,7 +202,7 @@ def _read_metric(table: Table) -> Metric:
     metric = Metric(
         name=table.take("name", _metric_name, "score", required=True),
         direction=table.take("direction", _direction, Direction.MAXIMIZE, required=True),
-        unit=table.take("unit", _text, ""),
+        unit=table.take("unit", _text_of(MAX_UNIT), ""),
         low=bounds[0] if bounds else None,
         high=bounds[1] if bounds else None,
         decimals=table.take("decimals", _whole(0, 17), 6),
@@ -240,7 +247,7 @@ def _read_environment(table: Table) -> Environment:
     environment = Environment(
         python=table.take("python", _text, ">=3.11"),
         requirements=table.take("requirements", _path, ""),
-        system=table.take("system", _texts, _NO_WORDS),
+        system=table.take("system", _programs, _NO_WORDS),
     )
     table.close()
     return environment
@@ -281,10 +288,18 @@ def _read_search(table: Table) -> Search:
     return search
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not text; write it in quotes")
-    return one_line(value, limit=1000)
+def _text_of(most: int) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if not isinstance(value, str):
+            raise TypeError(f"{value!r} is not text; write it in quotes")
+        if len(value) > 4 * most or len(text := one_line(value, limit=4 * most)) > most:
+            raise ValueError(f"has {len(value):,} characters, at most {most:,} are allowed")
+        return text
+
+    return read
+
+
+_text = _text_of(MAX_TEXT)
 
 
 def _truth(value: object) -> bool:
@@ -299,8 +314,16 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(_text(item) for item in value)
 
 
+def _programs(value: object) -> tuple[str, ...]:
+    names = _texts(value)
+    for name in names:
+        if not _PROGRAM.fullmatch(name):
+            raise ValueError(f"{name!r} is not a program's name, such as sqlite3; a path or an option is none")
+    return names
+
+
 def _title(value: object) -> str:
-    text = _text(value)
+    text = _text_of(MAX_TITLE)(value)
     if not text:
         raise ValueError("is empty")
     return text
@@ -417,9 +440,14 @@ def _word(value: object) -> str:
 
 
 def _command(value: object) -> tuple[str, ...]:
-    words = tuple(_word(item) for item in value) if isinstance(value, list) and len(value) <= 100 else ()
+    if not isinstance(value, list):
+        what = "text" if isinstance(value, str) else repr(value)
+        raise TypeError(f"is {what}, not a list of words; {_LIKE_A_COMMAND}")
+    if len(value) > 100:
+        raise ValueError(f"has {len(value):,} words, at most 100 are allowed")
+    words = tuple(_word(item) for item in value)
     if not words or not words[0]:
-        raise ValueError('is empty; write a list like ["python", "score.py"]')
+        raise ValueError(f"is empty; {_LIKE_A_COMMAND}")
     return words
 
 

@@ -54,11 +54,11 @@ class Table:
     def table(self, key: str) -> "Table":
         """Return the sub-table ``key``, empty when absent."""
         self.known.add(key)
+        where = f"{self.where}.{key}" if self.where else key
         value = self.values.get(key, {})
         if not isinstance(value, dict):
-            self.fail(key, "is not a table", f"write `[{key}]` and its keys below")
+            self.fail(key, "is not a table", f"write `[{where}]` and its keys below")
             value = {}
-        where = f"{self.where}.{key}" if self.where else key
         return Table(value, where, self.findings)
 
     def close(self) -> None:

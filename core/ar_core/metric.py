@@ -15,6 +15,8 @@ MAX_SECONDARY_METRICS = 32
 LARGEST = 1e150
 """Of a score or secondary metric, either way: its square is a number still, and so are sums of them."""
 
+_PLAIN_BELOW = 1e15
+"""Beyond this, decimals are noise and digits would fill a page or a column."""
 _GENERIC_NAMES = ("score", "combined_score")
 METRIC_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,63}")
 _LINE = re.compile(r"^\s*(?:METRIC\s+)?([A-Za-z_][A-Za-z0-9_.\-]{0,63})\s*[:=]\s*(\S+)\s*$")
@@ -68,7 +70,9 @@ class Reading:
 
 
 def format_number(value: float, decimals: int) -> str:
-    """Show ``value`` with at most ``decimals`` decimals, trailing zeros dropped, never ``-0``."""
+    """Show ``value`` with at most ``decimals`` decimals, trailing zeros dropped, never ``-0``; large like 1e+15."""
+    if not abs(value) < _PLAIN_BELOW:
+        return f"{value:.6g}"
     text = f"{value:.{decimals}f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")

@@ -9,11 +9,12 @@ import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ar_core.candidate import check_policy
 from ar_core.errors import PoolError
 from ar_core.manifest import ManifestError, check_files, read_manifest
 from ar_core.metric import improvement
 from ar_core.problem import MANIFEST_NAME, Noise, Problem
-from ar_core.text import one_line
+from ar_core.text import is_bidirectional, is_control, one_line
 from ar_sandbox import judging, self_test, times
 from ar_sandbox.cheats import Cheat, cheats
 from ar_sandbox.environment import Interpreter, satisfies
@@ -144,10 +145,40 @@ def _read(files: Mapping[str, bytes], interpreter: Interpreter, report: Findings
         return None
     for found in check_files(problem, files):
         report.add("files", "error", f"{found.where}: {found.message}", found.fix)
+    _check_texts(problem, files, report)
     if problem.evaluation.kind.integrity == "low":
         _warn(problem, report)
     _check_environment(problem, interpreter, report)
     return problem
+
+
+def _check_texts(problem: Problem, files: Mapping[str, bytes], report: Findings) -> None:
+    """Refuse a start that no candidate could be built on, and a goal that not everybody can read."""
+    mutable, program = problem.files.mutable, problem.files.program
+    start = files.get(mutable)
+    # Its size is told of with the other files.
+    broken = check_policy(start, len(start)) if start is not None else None
+    if broken is not None:
+        fix = f"{broken.hint}: whoever keeps it in a proposal would be rejected"
+        report.add("files", "error", f"{mutable}: {broken.message}", fix)
+    trouble = _unreadable(files.get(program, b""))
+    if trouble:
+        report.add("files", "error", f"{program}: {trouble}", "write it as plain UTF-8 text")
+
+
+def _unreadable(data: bytes) -> str:
+    """Return what keeps people from reading a text, empty where nothing does."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return f"it is not UTF-8 text (byte {error.start})"
+    for number, line in enumerate(text.split("\n"), start=1):
+        for character in line.removesuffix("\r"):
+            if is_control(character) or character == "\r":
+                return f"line {number} has the control character U+{ord(character):04X}"
+            if is_bidirectional(character):
+                return f"line {number} has the bidirectional character U+{ord(character):04X}"
+    return ""
 
 
 def _warn(problem: Problem, report: Findings) -> None:
@@ -201,7 +232,7 @@ class _Measuring:
             result = self._evaluate(self.candidate, number)
             if result.outcome is not Outcome.OK or result.score is None:
                 where = f"run {number + 1} of the baseline"
-                said = f"{where} ended with {result.outcome}: {one_line(result.feedback[-500:], 400)}"
+                said = f"{where} ended with {result.outcome.reason}: {one_line(result.feedback[-500:], 400)}"
                 self.report.add("baseline", "error", said, "correct it until `ar-pool check DIR` can score it")
                 return []
             self.say(f"baseline {number + 1}/{runs}: {result.score!r}")
@@ -212,7 +243,7 @@ class _Measuring:
         """A byte-identical copy with the same seeds must be no improvement and pass the guards."""
         again = self._evaluate(self.candidate, 0, hash_seed=_FIRST_HASH_SEED - 1)
         if again.score is None or first.score is None:
-            said = f"a copy of the baseline ended with {again.outcome}"
+            said = f"a copy of the baseline ended with {again.outcome.reason}"
             self.report.add("copy", "error", said, "make the scorer repeatable")
             return
         gain = improvement(self.problem.metric.direction, again.score, first.score)

@@ -17,6 +17,7 @@ from tests.attacks.court import Court
 
 from ar_client.address import parse_address
 from ar_client.channel import open_channel
+from ar_coordinator.commands.init import initialise
 from ar_coordinator.data_directory import DataDirectory
 from ar_coordinator.embedded_redis import EmbeddedRedis
 from ar_coordinator.referee_process import RefereeDesk
@@ -299,7 +300,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedR
 def court(redis_server: EmbeddedRedis, tmp_path: Path) -> Iterator[Court]:
     """Give a referee's desk of its own, with a store that is empty."""
     directory = DataDirectory(tmp_path / "data")
-    directory.initialise("Test Pool")
+    initialise(directory, "Test Pool")
     store = open_store(redis_server.url, directory.blobs)
     store.connection.text.flushall()
     publisher = Identity(

@@ -45,8 +45,7 @@ class Court:
 
     def publish(self, files: Files) -> str:
         """Take in a folder; its registration waits to be measured."""
-        name, _ = take_in(self.store, Doorbell(self.store.connection), KEY, dict(files), self.publisher)
-        return name
+        return take_in(self.store, Doorbell(self.store.connection), KEY, dict(files), self.publisher).name
 
     def opened(self, files: Files, sd: float = 0.0) -> str:
         """Take in a folder and open it."""

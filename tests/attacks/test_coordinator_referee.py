@@ -73,7 +73,8 @@ def test_an_accept_during_the_registration_of_a_revision_is_kept(court: Court, f
     name = court.opened(folder("revised"))
     x = court.propose(name, b"[50, 50]\n")
     court.look()
-    assert court.publish(folder("revised", title="Another title")) == name
+    other = folder("revised", title="Another title")
+    assert court.publish({**other, "score.py": other["score.py"] + b"# Otherwise.\n"}) == name
     later = court.propose(name, b"[60, 60]\n")
     court.measure()
     # The verification that was under way ends first, with an accept; nothing new starts meanwhile.

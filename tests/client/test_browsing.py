@@ -129,6 +129,18 @@ def test_log_of_one_state_for_people(signed_in: Any, ar_pool: Run) -> None:
     assert ar_pool("log", "packing").err == "Nothing was tried yet.\n"
 
 
+def test_a_number_or_title_of_any_size_keeps_the_columns(signed_in: Any, ar_pool: Run) -> None:
+    signed_in.script.card = signed_in.card(title="x" * 100_000, best=-1e308)
+    signed_in.script.experiments = [signed_in.experiment(claimed=1e308, note="n" * 100_000)]
+    _, row = ar_pool("log", "packing").out.splitlines()
+    assert row.split()[4] == "1e+308"
+    _, problem = ar_pool("problems").out.splitlines()
+    assert "  -1e+308 %  " in problem
+    assert len(row) < 350
+    assert len(problem) < 300
+    assert ar_pool("problems", "--json").document["problems"][0]["title"] == "x" * 100_000
+
+
 def test_leaderboard(signed_in: Any, ar_pool: Run) -> None:
     (row,) = ar_pool("leaderboard", "packing", "--by", "recent", "--limit", "7", "--json").document["rows"]
     assert {"rank", "contributor", "accepted", "gain", "share", "experiments", "seconds"} <= set(row)
@@ -148,7 +160,7 @@ def test_leaderboard(signed_in: Any, ar_pool: Run) -> None:
 def test_a_leaderboard_tells_of_which_revision_its_gains_are(signed_in: Any, ar_pool: Run) -> None:
     signed_in.script.card = signed_in.card(revision=3)
     told = ar_pool("leaderboard", "packing")
-    assert told.err == "Gain and share are those of revision 3; the rest is of all revisions.\n"
+    assert told.err == "Gain and share are by the scores of revision 3; the rest is of all revisions.\n"
     assert ar_pool("leaderboard").err == ""
     assert ar_pool("leaderboard", "packing", "--json").err == ""
 

@@ -86,6 +86,17 @@ def test_the_example_can_be_improved(ar_pool: Run, tmp_path: Path, kind: str, sa
     assert better > start + 0.02 if kind == "data" else better < start - 0.02
 
 
+def test_a_start_without_a_score_is_told_in_the_words_of_a_verdict(
+    ar_pool: Run, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    ar_pool("init", tmp_path / "abc")
+    (tmp_path / "abc" / "score.py").write_text("print('nothing that is a score')\n")
+    ended = ar_pool("check", tmp_path / "abc", "--json")
+    assert ended.code == 9
+    (message,) = (f["message"] for f in ended.document["findings"] if f["check"] == "baseline")
+    assert message.startswith("run 1 of the baseline ended with invalid_score: ")
+
+
 def test_nothing_is_overwritten(ar_pool: Run, tmp_path: Path) -> None:
     (tmp_path / "score.py").write_text("mine")
     ended = ar_pool("init", tmp_path, "--json")

@@ -93,6 +93,15 @@ def test_columns_line_up_whatever_is_in_them() -> None:
     assert table.splitlines() == ["NAME     N  X", "ab       1  x", "日本語  22"]
 
 
+def test_one_long_cell_widens_no_column() -> None:
+    long = "x" * 100_000
+    lines = spoken(lambda o: o.table(("A", "B", "C"), [(long, "1", long), ("a", "2", "c")], right=(1,))).splitlines()
+    assert max(map(len, lines)) < 300
+    assert lines[1].startswith("x" * 63 + "…  1  xxx")
+    assert lines[1].endswith("x…")
+    assert lines[2] == f"{'a':<64}  2  c"
+
+
 def test_a_character_the_stream_cannot_write_is_replaced() -> None:
     narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     Output(as_json=False, stderr=narrow).say("naïve")

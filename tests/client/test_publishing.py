@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,16 @@ def test_a_refused_further_revision_leaves_the_one_before(signed_in: Any, ar_poo
     assert (ended.code, ended.document["state"]) == (9, "refused")
 
 
+@pytest.mark.parametrize("state", [ProblemState.OPEN, ProblemState.PAUSED])
+def test_a_folder_that_the_pool_has_already(signed_in: Any, ar_pool: Run, folder: Path, state: ProblemState) -> None:
+    signed_in.script.cards = [signed_in.card(revision=3, state=state, findings=(WRONG,))]
+    ended = ar_pool("publish", folder)
+    assert ended.code == 0, ended.err
+    assert "Nothing changed, revision 3 stays; for a better " in ended.err
+    assert "It crashed" not in ended.err, "that was another folder, which was refused"
+    assert signed_in.script.requests("GetProblem") == []
+
+
 def test_a_broken_manifest_is_refused_before_anything_is_sent(signed_in: Any, ar_pool: Run, folder: Path) -> None:
     manifest = folder / "problem.toml"
     manifest.write_text(manifest.read_text().replace("maximize", "sideways") + "\n[nonsense]\n")
@@ -99,9 +110,28 @@ def test_a_missing_file_is_a_finding(signed_in: Any, ar_pool: Run, folder: Path)
     assert "points.json" in ended.document["findings"][0]["message"]
 
 
-def test_what_is_no_problem_folder(signed_in: Any, ar_pool: Run, tmp_path: Path, folder: Path) -> None:
-    (folder / "link").symlink_to("/etc/passwd")
-    for path in (tmp_path / "missing", tmp_path, folder):
+def test_what_is_no_problem_folder(signed_in: Any, ar_pool: Run, tmp_path: Path) -> None:
+    (tmp_path / "odd" / "problem.toml").mkdir(parents=True)
+    for path in (tmp_path / "missing", tmp_path, tmp_path / "odd"):
         for command in ("publish", "check"):
             ended = ar_pool(command, path, "--json")
             assert (ended.code, ended.error["code"]) == (2, "AR-P302")
+
+
+def test_what_no_problem_may_have_is_a_finding(signed_in: Any, ar_pool: Run, folder: Path) -> None:
+    (folder / "score.py").rename(folder / "real.py")
+    (folder / "score.py").symlink_to("real.py")
+    os.mkfifo(folder / "pipe")
+    for command in ("publish", "check"):
+        ended = ar_pool(command, folder, "--json")
+        assert (ended.code, ended.err) == (9, "")
+        assert ended.document["problem"] == "packing"
+        assert [(f["check"], f["severity"], f["message"]) for f in ended.document["findings"]] == [
+            ("files", "error", "pipe is not a regular file"),
+            ("files", "error", "score.py is a link"),
+        ]
+    assert ended.document["ok"] is False
+    assert signed_in.script.requests("Publish") == []
+    (folder / "problem.toml").rename(folder / "real.toml")
+    (folder / "problem.toml").symlink_to("real.toml")
+    assert "problem.toml is a link" in ar_pool("check", folder).err

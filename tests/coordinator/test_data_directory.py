@@ -23,6 +23,13 @@ with DataDirectory(Path(sys.argv[1])).lock():
     sys.stdin.read()
 """
 
+HOLD_REFEREE = HOLD.replace(".lock():", ".referee_lock(lambda: None):")
+
+
+def make_no_keys(keys: Path) -> None:
+    assert keys.is_dir()
+    assert not (keys.parent / "pool.json").exists()
+
 
 @contextlib.contextmanager
 def refused(code: str) -> Iterator[None]:
@@ -34,7 +41,7 @@ def refused(code: str) -> Iterator[None]:
 @pytest.fixture
 def directory(tmp_path: Path) -> DataDirectory:
     directory = DataDirectory(tmp_path / "pool")
-    directory.initialise("Test Pool")
+    directory.initialise("Test Pool", make_no_keys)
     return directory
 
 
@@ -45,27 +52,27 @@ def test_an_empty_directory_becomes_a_pools(directory: DataDirectory) -> None:
         assert folder.stat().st_mode & 0o777 == 0o700
     assert directory.repository("bin-packing") == directory.root / "git" / "bin-packing.git"
     with refused("AR-C607"):
-        directory.initialise("Again")
+        directory.initialise("Again", make_no_keys)
     assert directory.read_version()["name"] == "Test Pool"
 
 
 def test_a_directory_of_something_else_is_refused_untouched(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("mine")
     with refused("AR-C607"):
-        DataDirectory(tmp_path).initialise("Pool")
+        DataDirectory(tmp_path).initialise("Pool", make_no_keys)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
     assert not DataDirectory(tmp_path).initialised
     with refused("AR-C607"):
         DataDirectory(tmp_path).read_version()
     with refused("AR-C607"):
-        DataDirectory(tmp_path / "thesis.tex").initialise("Pool")
+        DataDirectory(tmp_path / "thesis.tex").initialise("Pool", make_no_keys)
 
 
 @pytest.mark.parametrize("left", [["keys"], ["keys", "git", "lock"], [".pool.json.4242.17"], ["lost+found"]])
 def test_a_half_made_directory_can_be_made_again(tmp_path: Path, left: list[str]) -> None:
     for name in left:
         (tmp_path / name).touch() if name.startswith((".", "lock")) else (tmp_path / name).mkdir()
-    DataDirectory(tmp_path).initialise("Pool")
+    DataDirectory(tmp_path).initialise("Pool", make_no_keys)
     assert DataDirectory(tmp_path).initialised
 
 
@@ -164,3 +171,32 @@ def test_the_version_file_is_one_line_of_json(directory: DataDirectory) -> None:
     text = (directory.root / "pool.json").read_text()
     assert json.loads(text)
     assert text.endswith("\n")
+
+
+def test_a_directory_that_cannot_be_looked_into_is_said(tmp_path: Path) -> None:
+    # A name that no file system takes is a failure of every system call on it, for root too.
+    directory = DataDirectory(tmp_path / ("x" * 300))
+    for look in (lambda: directory.initialised, directory.is_locked, directory.read_version):
+        with refused("AR-C607"):
+            look()
+    assert not DataDirectory(tmp_path / "none").initialised
+    (tmp_path / "file").touch()
+    assert not DataDirectory(tmp_path / "file").initialised
+    assert not DataDirectory(tmp_path / "file").is_locked()
+
+
+def test_a_second_referee_is_told_once_that_it_waits(directory: DataDirectory) -> None:
+    waits: list[str] = []
+    command = [sys.executable, "-c", HOLD_REFEREE, str(directory.root)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+
+        def waits_now() -> None:
+            waits.append("waits")
+            holder.kill()
+
+        with directory.referee_lock(waits_now):
+            assert waits == ["waits"]
+    with directory.referee_lock(lambda: waits.append("again")):
+        assert waits == ["waits"]

@@ -184,9 +184,40 @@ def test_a_server_that_does_not_start_is_said_and_leaves_nothing(tmp_path: Path)
     server = EmbeddedRedis(tmp_path)
     with pytest.raises(PoolError) as caught:
         server.start(seconds=20)
-    assert caught.value.code == "AR-C609"
+    assert caught.value.code == "AR-C607"
+    assert str(tmp_path / "redis.log") in caught.value.message
     assert server.ended()
     server.stop()
+
+
+@pytest.mark.parametrize("pattern", ["*.incr.aof", "*.base.rdb", "*.manifest"])
+def test_a_damaged_file_is_named_with_the_servers_own_words(
+    started: Callable[[Path], EmbeddedRedis], tmp_path: Path, pattern: str
+) -> None:
+    server = started(tmp_path)
+    with client(server) as redis_client:
+        redis_client.set("a", "1")
+    server.stop()
+    (damaged,) = (tmp_path / "appendonlydir").glob(pattern)
+    damaged.write_bytes(b"garbage garbage garbage\r\n" * 20)
+    with pytest.raises(PoolError) as caught:
+        started(tmp_path)
+    assert caught.value.code == "AR-C607"
+    assert f"{damaged}: " in caught.value.message
+    words = caught.value.message.partition("cannot read it: '")[2].partition("'")[0]
+    assert words in (tmp_path / "redis.log").read_text()
+    assert words.isprintable()
+    assert "backup" in caught.value.hint
+    assert (f"redis-check-aof --fix {damaged}`" in caught.value.hint) == (damaged.suffix == ".aof")
+
+
+def test_a_server_that_is_killed_while_it_starts_is_no_damage(tmp_path: Path) -> None:
+    server = EmbeddedRedis(tmp_path)
+    server.launch()
+    os.kill(pid_of(tmp_path), signal.SIGKILL)
+    with pytest.raises(PoolError) as caught:
+        server.wait_until_ready(60)
+    assert caught.value.code == "AR-C609"
 
 
 def test_there_is_a_server_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

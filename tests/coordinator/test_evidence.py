@@ -243,3 +243,14 @@ def test_our_own_fields_have_one_form(change: dict[str, object]) -> None:
 def test_texts_that_are_no_score(text: str) -> None:
     with pytest.raises(EvidenceError):
         Score.parse(text)
+
+
+def test_a_revision_that_goes_on_says_with_which() -> None:
+    further = replace(PUBLICATION, revision=3, continues=2)
+    message = further.to_message("Other words").decode()
+    assert "\nContinues: 2\n" in message
+    assert Publication.from_trailers(parse_trailers(message)) == further
+    assert Publication.from_trailers(parse_trailers(PUBLICATION.to_message().decode())) == PUBLICATION
+    for wrong in (0, 3, 4):
+        with pytest.raises(EvidenceError, match="Continues"):
+            replace(further, continues=wrong)

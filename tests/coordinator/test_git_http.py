@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 import select
 import socket
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
+from ar_client.main import COMMANDS
 from ar_coordinator.evidence import Publication, Score
 from ar_coordinator.git_http import MAX_REQUEST_BYTES, git_routes
 from ar_coordinator.git_objects import PoolIdentity
@@ -171,6 +173,13 @@ def test_other_names_do_not_exist(port: int, name: str) -> None:
     assert httpx.post(f"{base}/git-upload-pack", content=LIST_REFS, headers=UPLOAD).status_code in {404, 405}
 
 
+def test_an_unknown_name_leads_to_a_command_that_there_is(port: int) -> None:
+    said = httpx.get(f"http://127.0.0.1:{port}/git/unknown.git/info/refs?service=git-upload-pack").text
+    name = re.search(r"`ar-pool (\S+)`", said)
+    assert name is not None, said
+    assert name[1] in COMMANDS
+
+
 @pytest.mark.parametrize("path", ["info/refs", "info/refs?service=x", "HEAD", "objects/info/packs", "config"])
 def test_the_dumb_protocol_is_refused(port: int, path: str) -> None:
     answer = httpx.get(f"http://127.0.0.1:{port}/git/abc.git/{path}")
@@ -213,7 +222,7 @@ def test_another_content_type_is_refused(port: int) -> None:
 
 @pytest.mark.parametrize("junk", [b"", b"0000", b"zzzz", b"0005x", b"ffff", os.urandom(1000)])
 def test_junk_harms_nobody(port: int, junk: bytes) -> None:
-    assert post(port, junk, Git_Protocol="version=2").status_code in {200, 500}
+    assert post(port, junk, Git_Protocol="version=2").status_code == 400
     assert post(port, LIST_REFS, Git_Protocol="version=2").status_code == 200
 
 

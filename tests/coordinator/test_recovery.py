@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ar_coordinator.commands.init import initialise
 from ar_coordinator.data_directory import DataDirectory
 from ar_coordinator.doorbell import Doorbell
 from ar_coordinator.embedded_redis import EmbeddedRedis
@@ -32,7 +33,7 @@ PUBLISHED = PublishedScore(
 @pytest.fixture
 def directory(tmp_path: Path) -> DataDirectory:
     directory = DataDirectory(tmp_path / "pool")
-    directory.initialise("Test Pool")
+    initialise(directory, "Test Pool")
     return directory
 
 
@@ -55,6 +56,38 @@ def test_a_referee_rings_for_orders_whose_bell_never_rang(store: Store, director
     assert bell.waiting_for_verifiers() == 0
     RefereeDesk(store, directory, "Test Pool", parallel=2).settle()
     assert bell.waiting_for_verifiers() == 1
+
+
+@pytest.mark.parametrize(("state", "news"), [(ProblemState.OPEN, True), (ProblemState.PAUSED, False)])
+@pytest.mark.parametrize("damage", ["gone", "older"])
+def test_a_history_that_cannot_be_gone_on_with_pauses_its_problem(
+    store: Store, directory: DataDirectory, state: ProblemState, news: bool, damage: str
+) -> None:
+    desk = RefereeDesk(store, directory, "Test Pool", parallel=2)
+    histories = Histories(
+        store, directory, PoolIdentity(name="A", key=PrivateKey(raw=secrets.token_bytes(KEY_BYTES)))
+    )
+    for name in (P, "other"):
+        card = ProblemCard(
+            name=name, title=P, summary="", revision=1, state=ProblemState.REGISTERING, kind="data", metric="m",
+            direction="minimize", mutable_path="a.json", published=WHEN,
+        )  # fmt: skip
+        store.problems.reserve(card, publisher_id="i-1", now=1, take_over=False, extra={})
+        first = Publication(problem=name, revision=1, score=Score(value=6.0), locked_digest="5e1f" * 16)
+        head = histories.repository(name).create({"a.json": b"[1]\n"}, first.to_message(), "ada", WHEN)
+        store.problems.end_registration(name, state, head=head, best=6.0, baseline=6.0, state_reason="as it was")
+    desk.settle()
+    assert [store.problems.field(name, "state") for name in (P, "other")] == [state, state]
+    whole = histories.repository(P).path
+    whole.rename(directory.root / "aside")
+    if damage == "older":
+        histories.repository(P).create({"a.json": b"[0]\n"}, first.to_message(), "ada", WHEN)
+    desk.settle()
+    assert store.problems.field(P, "state") == ProblemState.PAUSED
+    reason = store.problems.field(P, "state_reason") or ""
+    assert (f"git/{P}.git" in reason) == news
+    assert store.problems.field("other", "state") == state
+    assert histories.repository(P).exists() == (damage == "older")
 
 
 def test_bells_are_rung_for_what_nobody_runs(store: Store) -> None:

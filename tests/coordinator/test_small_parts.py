@@ -3,7 +3,6 @@
 import asyncio
 import os
 import random
-import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -12,19 +11,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ar_coordinator import sweeper as sweeper_module
 from ar_coordinator.address import Address, parse_address
-from ar_coordinator.certificate import ensure_certificate, read_certificate
 from ar_coordinator.child_process import Child
 from ar_coordinator.doorbell import Doorbell
 from ar_coordinator.embedded_redis import EmbeddedRedis
 from ar_coordinator.names import suggestions
 from ar_coordinator.opening import check_bundle
-from ar_coordinator.seeds import constant_seeds, derive_seed, ensure_seed_key
+from ar_coordinator.seeds import constant_seeds, derive_seed
 from ar_coordinator.services import interceptor
 from ar_coordinator.services.enrolment import is_name
 from ar_coordinator.store import Store, keys, open_store
@@ -42,17 +39,9 @@ from ar_coordinator.work_order import (
     encode,
 )  # fmt: skip
 from ar_core.errors import PoolError
-from ar_core.tokens import CERTIFICATE_NAME
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
 KEY = bytes(32)
-
-
-def test_the_seed_key_is_made_once_and_kept(tmp_path: Path) -> None:
-    key = ensure_seed_key(tmp_path)
-    assert len(key) == 32
-    assert ensure_seed_key(tmp_path) == key
-    assert (tmp_path / "seed.key").stat().st_mode & 0o777 == 0o600
 
 
 texts = st.text(max_size=5)
@@ -105,27 +94,6 @@ def test_no_addresses(text: str) -> None:
     with pytest.raises(PoolError) as caught:
         parse_address(text)
     assert caught.value.code == "AR-A107"
-
-
-def test_the_certificate_has_the_fixed_name_and_stays(tmp_path: Path) -> None:
-    ensure_certificate(tmp_path, NOW)
-    key, pem, digest = read_certificate(tmp_path)
-    ensure_certificate(tmp_path, NOW)
-    assert read_certificate(tmp_path) == (key, pem, digest)
-    certificate = x509.load_pem_x509_certificate(pem)
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert names.get_values_for_type(x509.DNSName) == [CERTIFICATE_NAME]
-    assert certificate.not_valid_before_utc < NOW < certificate.not_valid_after_utc
-    assert re.fullmatch("[0-9a-f]{64}", digest)
-    assert (tmp_path / "tls.key").stat().st_mode & 0o777 == 0o600
-
-
-def test_a_certificate_whose_other_half_is_missing_is_made_again(tmp_path: Path) -> None:
-    ensure_certificate(tmp_path, NOW)
-    before = read_certificate(tmp_path)
-    (tmp_path / "tls.crt").unlink()
-    ensure_certificate(tmp_path, NOW)
-    assert read_certificate(tmp_path)[2] != before[2]
 
 
 finite = st.floats(allow_nan=False, allow_infinity=False)

@@ -246,6 +246,11 @@ WRONG = [
     ("acceptance__noise", "some"), ("acceptance__min_gain", -1), ("acceptance__min_gain", "-1%"),
     ("acceptance__min_gain", "1"), ("acceptance__min_gain", True), ("acceptance__min_gain", 10**400),
     ("acceptance__max_pairs", 0), ("acceptance__max_pairs", 1), ("acceptance__max_plausible_gain", "much"),
+    ("title", "x" * 121), ("title", "x" * 100_000), ("summary", "x" * 501), ("metric__unit", "x" * 25),
+    ("tags", ["x" * 1001]), ("environment__system", ["../../bin/sh"]), ("environment__system", ["/bin/sh"]),
+    ("environment__system", [".sh"]), ("environment__system", ["-c"]), ("environment__system", [""]),
+    ("environment__system", ["a b"]), ("environment__system", ["sqlite3", "a/b"]),
+    ("environment__system", ["x" * 65]),
     ("acceptance__window", [0.0, 1.0]), ("acceptance__guards", {"metric": "a"}), ("acceptance__guards", ["a"]),
     ("acceptance__guards", [{"metric": "a"}]), ("acceptance__guards", [{"metric": "a", "max_regression": 0.2}]),
     ("acceptance__simpler", 1), ("acceptance__strict", "yes"), ("acceptance__strict", True),
@@ -259,6 +264,38 @@ WRONG = [
 @pytest.mark.parametrize(("key", "value"), WRONG)
 def test_a_wrong_value_is_named(key: str, value: object) -> None:
     assert key.replace("__", ".") in findings(**{key: value})
+
+
+def test_texts_may_be_as_long_as_the_format_page_says() -> None:
+    problem = read(title="ä" * 120, summary="x" * 500, metric__unit="x" * 24, tags=["x" * 1000])
+    assert (len(problem.title), len(problem.summary), len(problem.metric.unit)) == (120, 500, 24)
+    assert findings(title="x" * 121)["title"] == "has 121 characters, at most 120 are allowed"
+    assert read(title=" a \t b ").title == "a b", "spaces that nobody sees do not count"
+
+
+def test_names_of_programs() -> None:
+    names = ["sqlite3", "g++", "clang-17", "7z", "python3.11", "_x"]
+    assert read(environment__system=names).environment.system == tuple(names)
+
+
+def fixes(**changes: Any) -> dict[str, str]:
+    with pytest.raises(ManifestError) as caught:
+        read(**changes)
+    return {finding.where: finding.fix for finding in caught.value.findings}
+
+
+def test_a_finding_says_what_to_write_instead() -> None:
+    assert fixes(metric__best_known=5)["metric.best_known"] == "write `[metric.best_known]` and its keys below"
+    assert fixes(files=3)["files"] == "write `[files]` and its keys below"
+    like = 'write a list like ["python", "score.py"]'
+    for value, said in (
+        ("python score.py", "is text, not a list of words"),
+        (5, "is 5, not a list of words"),
+        ([], "is empty"),
+        ([""], "is empty"),
+    ):
+        assert findings(evaluation__score=value)["evaluation.score"] == f"{said}; {like}"
+    assert "has 101 words" in findings(evaluation__score=["a"] * 101)["evaluation.score"]
 
 
 ESCAPES = [

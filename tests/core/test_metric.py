@@ -152,6 +152,8 @@ def test_improvement_is_above_zero_exactly_for_the_better_score(new: float, old:
     (2.50, 6, "2.5"), (2.0, 6, "2"), (-0.0, 3, "0"), (-0.0004, 3, "0"), (1234567.0, 0, "1234567"),
     (0.1 + 0.2, 9, "0.3"),
     (100.0, 0, "100"), (1e-7, 6, "0"), (-2.5, 1, "-2.5"),
+    (999999999999999.0, 2, "999999999999999"), (1e15, 2, "1e+15"), (1e308, 6, "1e+308"), (-1.5e300, 17, "-1.5e+300"),
+    (12345678901234567.0, 0, "1.23457e+16"), (5e-324, 17, "0"),
 ])  # fmt: skip
 def test_numbers_are_shown_without_trailing_zeros(value: float, decimals: int, shown: str) -> None:
     assert format_number(value, decimals) == shown
@@ -161,8 +163,12 @@ def test_numbers_are_shown_without_trailing_zeros(value: float, decimals: int, s
 def test_a_shown_number_is_the_number_to_its_decimals(value: float, decimals: int) -> None:
     shown = format_number(value, decimals)
     assert shown != "-0"
-    assert "." not in shown or not shown.endswith(("0", "."))
-    assert float(shown) == float(f"{value:.{decimals}f}")
+    assert len(shown) <= 36
+    if abs(value) < 1e15:
+        assert "." not in shown or not shown.endswith(("0", "."))
+        assert float(shown) == float(f"{value:.{decimals}f}")
+    else:
+        assert float(shown) == pytest.approx(value, rel=1e-5)
 
 
 def test_a_gain_is_shown_as_it_was_written() -> None:

@@ -179,6 +179,27 @@ def open_wire() -> Iterator[Callable[..., Wire]]:
         yield connect
 
 
+@pytest.fixture
+def raw_call() -> Callable[..., tuple[grpc.StatusCode, str]]:
+    """Return a function that sends one message of any bytes and returns the status and the pool's code."""
+
+    def call(pool: Any, path: str, message: bytes, session: str) -> tuple[grpc.StatusCode, str]:
+        whole = path if path.startswith("/") else next(p for p in METHODS if p.endswith(f"/{path}"))
+        certificate = (pool.directory / "keys" / "tls.crt").read_text()
+        metadata = (("authorization", f"Bearer {session}"),) if session else ()
+        with open_channel(parse_address(pool.grpc), certificate) as channel:
+            stream = channel.stream_stream(whole, request_serializer=bytes, response_deserializer=bytes)
+            answer: Any = stream(iter([message]), metadata=metadata, timeout=60)
+            try:
+                for _ in answer:
+                    pass
+            except grpc.RpcError:
+                pass
+            return answer.code(), dict(answer.trailing_metadata() or ()).get("ar-code", "")
+
+    return call
+
+
 @pytest.fixture(scope="session")
 def member_of() -> Callable[[Path], Member]:
     """Return a function that reads the identity a command signed in with."""

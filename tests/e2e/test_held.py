@@ -71,6 +71,9 @@ def test_refused(pool: Any, ada: Any, operator: Callable[..., Any], tmp_path: Pa
     missing = operator("release", "x-0000000000000000", "--json")
     assert (missing.code, missing.error["code"]) == (3, "AR-X400")
     assert operator("requeue", "--json").document["count"] == 0
+    settled = operator("requeue", held["id"], "--json")
+    assert (settled.code, settled.error["code"]) == (2, "AR-X405")
+    assert "rejected" in settled.error["message"]
 
 
 def test_released(

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -296,11 +297,80 @@ def test_a_further_revision_starts_from_the_best_so_far(
         1,
     ]
 
-    # A revision that is refused leaves everything as it was.
+    # A revision that is refused leaves everything as it was. It is the pool's best file that it did not fit.
     scorer.write_text("raise SystemExit(1)\n")
     done = ar_pool(ada, "publish", str(folder))
     assert (done.code, done.document["state"]) == (9, "refused"), done
+    (finding,) = (f for f in done.document["findings"] if f["severity"] == "error")
+    assert finding["message"].startswith("with the pool's best file so far as numbers.json: run 1 of the baseline")
+    assert "ar-pool best revised -o numbers.json" in finding["fix"]
     third = ar_pool(ada, "show", "revised").document
     assert (third["state"], third["revision"], third["best"]) == ("open", 2, 20.0)
     assert propose(6, 6)["status"] == "accepted"
     assert "Traceback" not in pool.log.read_text()
+
+
+def test_publishing_again_what_changes_no_score(
+    pool: Any, ada: Any, publish: Callable[..., Path], ar_pool: Callable[..., Any], told: Callable[..., Any],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    folder = publish(ada, "retold")
+    path = tmp_path / "numbers.json"
+
+    def propose(*values: float) -> dict[str, Any]:
+        path.write_text(numbers(*values))
+        document: dict[str, Any] = ar_pool(ada, "propose", "retold", "--file", str(path)).document
+        return document
+
+    assert propose(4, 4)["status"] == "accepted"
+    assert propose(1, 1)["reason"] == "no_improvement"
+    first, standing = ar_pool(ada, "show", "retold").document, ar_pool(ada, "leaderboard", "retold").document["rows"]
+
+    done = told("ar_client", "publish", str(folder), home=ada.home)
+    assert (done.code, "Nothing changed, revision 1 stays" in done.err) == (0, True), done
+    assert ar_pool(ada, "publish", str(folder)).document["baseline"] == first["baseline"]
+    assert ar_pool(ada, "show", "retold").document == first
+
+    (folder / "program.md").write_text("# A sum, told better\n")
+    manifest = folder / "problem.toml"
+    manifest.write_text(manifest.read_text().replace('"A small sum"', '"A sum, retold"'))
+    done = told("ar_client", "publish", str(folder), home=ada.home)
+    assert (done.code, "its scores go on" in done.err, "retold, revision 2: open" in done.out) == (0, True, True), (
+        done
+    )
+    second = ar_pool(ada, "show", "retold").document
+    assert second["title"] == "A sum, retold"
+    for same in ("baseline", "best", "accepted", "experiments", "contributors", "state"):
+        assert second[same] == first[same], same
+    assert ar_pool(ada, "leaderboard", "retold").document["rows"] == standing
+    page = httpx.get(f"{pool.web}/p/retold").raise_for_status().text
+    assert "told better" in page
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", f"{pool.web}/git/retold.git", str(clone)], check=True, timeout=60)
+    assert (clone / "program.md").read_text() == "# A sum, told better\n"
+    assert json.loads((clone / "numbers.json").read_text()) == [4, 4]
+
+    # It goes on where it was: what lost stays lost, and a gain is one over the best so far.
+    assert propose(1, 1)["reason"] == "duplicate"
+    better = propose(5, 5)
+    assert (better["status"], better["incumbent"], better["gain"]) == ("accepted", 8.0, 2.0)
+    (row,) = ar_pool(ada, "leaderboard", "retold").document["rows"]
+    assert (row["accepted"], row["gain"], row["share"]) == (2, 10 - first["baseline"], 1)
+    assert "Traceback" not in pool.log.read_text()
+
+
+def test_a_start_that_no_proposal_could_keep_is_refused(
+    ada: Any, make_problem: Callable[..., Path], ar_pool: Callable[..., Any]
+) -> None:
+    folder = make_problem("small-sum", "unseen")
+    start = (folder / "numbers.json").read_text()
+    # The scorer does not mind.
+    scorer = (folder / "score.py").read_text()
+    (folder / "score.py").write_text(scorer.replace("loads(text)", r"loads(text.replace('\u202e', ''))"))
+    (folder / "numbers.json").write_text(f"\n{start.strip()}\u202e\n")
+    for command in ("check", "publish"):
+        done = ar_pool(ada, command, str(folder))
+        assert done.code == 9, done
+        (finding,) = (f for f in done.document["findings"] if f["severity"] == "error")
+        assert "numbers.json: line 2 has the bidirectional character U+202E" in finding["message"]
+    assert ar_pool(ada, "show", "unseen").document["state"] == "refused"

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from ar_core.errors import CATALOGUE
@@ -178,6 +179,35 @@ def test_a_banned_identity(pool: Any, ar_pool: Command, new_token: Callable[...,
     assert operator("workers", "unban", machine).document["banned"] is None
     refused(operator("workers", "ban", "m-nobody"), 3, "AR-A109")
     assert ar_pool("problems").code == 0
+
+
+@pytest.mark.parametrize(
+    ("role", "command"),
+    [("worker", "ar-worker join"), ("publisher", "ar-pool login"), ("operator", "ar-pool login"),
+     ("verifier", "ar-coordinator verify --coordinator")],
+)  # fmt: skip
+def test_a_new_token_comes_with_the_line_to_run_there(pool: Any, told: Command, role: str, command: str) -> None:
+    done = told("ar_coordinator", "tokens", "new", "--role", role, "--data", str(pool.directory))
+    assert done.code == 0, done
+    assert done.err.splitlines()[-1].strip() == f"{command} {pool.grpc} --token {done.out.strip()}"
+
+
+@pytest.mark.parametrize("method", ["Join", "Propose", "Publish", "Work", "Watch"])
+def test_a_message_that_is_none(
+    pool: Any, raw_call: Callable[..., tuple[Any, str]], operator_session: Callable[..., str], method: str
+) -> None:
+    before = pool.log.read_text().count("a message cannot be read")
+    assert raw_call(pool, method, b"\xff garbage", operator_session(pool)) == (
+        grpc.StatusCode.INVALID_ARGUMENT, "AR-A101",
+    )  # fmt: skip
+    log = pool.log.read_text()
+    assert log.count("a message cannot be read") == before + 1
+    assert "Traceback" not in log
+
+
+def test_health_is_answered_whatever_is_asked(pool: Any, raw_call: Callable[..., tuple[Any, str]]) -> None:
+    assert raw_call(pool, "/grpc.health.v1.Health/Check", b"\xff garbage", "") == (grpc.StatusCode.OK, "")
+    assert "Traceback" not in pool.log.read_text()
 
 
 def test_a_problem_that_is_not_there(ada: Any, tmp_path: Path) -> None:

@@ -60,6 +60,46 @@ def test_an_honest_problem(report):
     assert report_from_json(report_to_json(seen)) == seen
 
 
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        (b"1\n\n1\xe2\x80\xae\n", "line 3 has the bidirectional character U+202E"),
+        (b"1\n\x07", "line 2 has the control character U+0007"),
+        (b"1\xe2\x80\x8b", "line 1 has the invisible character U+200B"),
+        (b"1\xff", "not UTF-8 text (byte 1)"),
+        (b"1" + b" " * 262_144, "already has 262145 bytes"),
+    ],
+)
+def test_a_start_that_could_be_no_candidate(report, start, said):
+    """The scorer does not mind; but whoever kept it in a proposal would be rejected."""
+    seen = report("print('x: 1')", baseline=start)
+    assert not seen.ok
+    assert seen.noise is None, "nothing was run"
+    ((severity, message),) = found(seen, "files")
+    assert severity == "error"
+    assert said in message
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        (b"\x89PNG\r\n\x1a\n", "program.md: it is not UTF-8 text (byte 0)"),
+        (b"# Goal\nring \x07\n", "program.md: line 2 has the control character U+0007"),
+        ("# Goal \u202eloaG\n".encode(), "program.md: line 1 has the bidirectional character U+202E"),
+        (b"# Goal\roverwritten\n", "program.md: line 1 has the control character U+000D"),
+    ],
+)
+def test_a_goal_that_nobody_can_read(report, program, said):
+    seen = report(others={"program.md": program})
+    assert not seen.ok
+    assert found(seen, "files") == [("error", said)]
+
+
+def test_a_goal_in_any_language(report):
+    seen = report(others={"program.md": "\ufeff# Ziel: größer \U0001f469\u200d\U0001f52c\r\n\tمرحبا\r\n".encode()})
+    assert seen.ok, seen.findings
+
+
 def test_noise_that_was_not_declared(report):
     seen = report(NOISY)
     assert not seen.ok

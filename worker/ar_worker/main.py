@@ -1,10 +1,9 @@
-"""The command ``ar-worker``: which sub-commands there are, and what becomes of every failure.
+"""The command ``ar-worker``: which sub-commands there are.
 
-Not here: what a sub-command does (``commands``).
+Not here: what a sub-command does (``commands``), and what becomes of a failure (``ar_client.command_line``).
 """
 
 import importlib
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -13,8 +12,9 @@ from typing import NoReturn
 
 import click
 
-from ar_client.output import Output, ReaderGoneError
-from ar_core.errors import Exit, PoolError
+from ar_client.command_line import CommandLine, end_with
+from ar_client.output import Output
+from ar_core.errors import Exit
 
 COMMANDS = {
     "join": "Enrol this machine with a token, and start working.",
@@ -69,66 +69,17 @@ def ar_worker() -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and end the process with its exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
-    code = run(sys.argv[1:] if arguments is None else list(arguments))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # A thread that hangs in a pool's or a room's answer never keeps the machine from its owner.
-    os._exit(code)
+    end_with(lambda: run(sys.argv[1:] if arguments is None else list(arguments)))
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command line and return its exit code; the only place where failures become messages."""
+    """Run one command line and return its exit code."""
     output = Output(as_json="--json" in arguments)
-    try:
-        return _run(arguments, output)
-    except ReaderGoneError:
-        # Python would try to flush what nobody reads when it ends, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(Exit.DONE)
-    except KeyboardInterrupt:
-        # Before the work began there is nothing to give back.
-        return int(Exit.DONE)
-
-
-def _run(arguments: list[str], output: Output) -> int:
-    try:
-        result = ar_worker.main(args=arguments, prog_name="ar-worker", standalone_mode=False)
-        return result if isinstance(result, int) else int(Exit.DONE)
-    except PoolError as error:
-        output.error(error)
-        return error.exit_code
-    except click.exceptions.NoArgsIsHelpError as error:
-        output.say(error.format_message())
-        return int(Exit.USAGE)
-    except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "ar-worker"
-        output.error(PoolError("AR-A101", _lowered(error.format_message()), hint=f"see `{command} --help`"))
-        return int(Exit.USAGE)
-    except click.ClickException as error:
-        output.error(PoolError("AR-A101", _lowered(error.format_message())))
-        return int(Exit.USAGE)
-    except click.Abort:
-        return int(Exit.DONE)
-    except (ReaderGoneError, KeyboardInterrupt):
-        raise
-    except Exception as error:
-        if os.environ.get("AR_DEBUG") == "1":
-            raise
-        output.error(_unexpected(error))
-        return int(Exit.UNEXPECTED)
-
-
-def _unexpected(error: Exception) -> PoolError:
-    return PoolError(
-        "AR-A100",
-        f"ar-worker met {type(error).__name__}, which it did not expect",
-        hint="set AR_DEBUG=1 to see where, and report it",
+    # An interruption that comes so far came before the work began: there is nothing to give back.
+    line = CommandLine(
+        group=ar_worker, program="ar-worker", say=output.say, error=output.error, interrupted=Exit.DONE
     )
-
-
-def _lowered(message: str) -> str:
-    text = message.rstrip(".")
-    return text[:1].lower() + text[1:]
+    return line.run(arguments)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

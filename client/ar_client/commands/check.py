@@ -10,7 +10,6 @@ from ar_client.options import json_option
 from ar_client.output import Output
 from ar_core.documents import findings_document
 from ar_core.records import Finding
-from ar_core.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,23 +35,20 @@ def check(folder: Path, runs: int, output: Output) -> int:
       ar-pool check my-problem
       ar-pool check my-problem --runs 20 --json
     """
-    from ar_client.manifest_check import manifest_findings
-    from ar_sandbox.folder import load_folder
+    from ar_client.manifest_check import check_folder
 
-    files = load_folder(folder)
-    # A broken manifest is told even where nothing can be run.
-    name, broken = manifest_findings(files)
-    name = name or one_line(folder.resolve().name)
-    if broken:
+    checked = check_folder(folder)
+    # What is broken is told even where nothing can be run.
+    if checked.findings:
         document: dict[str, object] = {
             "ok": False, "kind": None, "integrity": None, "baseline": None, "noise": None, "seconds": None
         }  # fmt: skip
-        return _answer(name, document, broken, output)
-    registration = _measured(files, runs, output)
+        return _answer(checked.name, document, checked.findings, output)
+    registration = _measured(checked.files, runs, output)
     found = tuple(
         Finding(check=f.check, severity=f.severity, message=f.message, fix=f.fix) for f in registration.findings
     )
-    return _answer(name, _document(registration), found, output)
+    return _answer(checked.name, _document(registration), found, output)
 
 
 def _measured(files: "Mapping[str, bytes]", runs: int, output: Output) -> "Registration":

@@ -43,5 +43,5 @@ def leaderboard(name: str | None, by: str | None, limit: int, output: Output) ->
             cells.insert(3, gain(row.gain, card))
     output.table(head, table, right=(0, *range(2, len(head))))
     if card is not None and card.revision > 1:
-        output.say(f"Gain and share are those of revision {card.revision}; the rest is of all revisions.")
+        output.say(f"Gain and share are by the scores of revision {card.revision}; the rest is of all revisions.")
     return 0

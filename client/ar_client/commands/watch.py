@@ -1,6 +1,7 @@
 """``ar-pool watch``: what happens, as it happens."""
 
 import time
+from typing import NoReturn
 
 import click
 
@@ -13,6 +14,13 @@ from ar_client.output import Output
 @json_option
 def watch(name: str | None, output: Output) -> int:
     """Follow what happens on one problem, or on all, until Ctrl-C."""
+    try:
+        _follow(name, output)
+    except KeyboardInterrupt:
+        return 0
+
+
+def _follow(name: str | None, output: Output) -> NoReturn:
     from ar_client.failure import PASSING
     from ar_client.identity import Home, home_directory
     from ar_client.pool import open_pool
@@ -21,27 +29,24 @@ def watch(name: str | None, output: Output) -> int:
     from ar_core.errors import PoolError
     from ar_core.records import ProblemCard
 
-    try:
-        with open_pool(Home(home_directory())) as pool:
-            known = pool.problems() if name is None else [pool.problem(name)]
-            cards = {card.name: card for card in known}
-            output.say(f"Watching {name or 'every problem'}; Ctrl-C ends it.")
-            pause = delays()
-            while True:
-                try:
-                    for event in pool.watch(problem=name or ""):
-                        pause = delays()
-                        if isinstance(event.subject, ProblemCard):
-                            cards[event.subject.name] = event.subject
-                        if output.as_json:
-                            output.document(event_document(event))
-                        else:
-                            output.data(event_line(event, cards))
-                except PoolError as error:
-                    if error.code not in PASSING:
-                        raise
-                    output.say(f"{error.message} Trying again.")
-                    time.sleep(error.retry_after or 0)
-                time.sleep(next(pause))
-    except KeyboardInterrupt:
-        return 0
+    with open_pool(Home(home_directory())) as pool:
+        known = pool.problems() if name is None else [pool.problem(name)]
+        cards = {card.name: card for card in known}
+        output.say(f"Watching {name or 'every problem'}; Ctrl-C ends it.")
+        pause = delays()
+        while True:
+            try:
+                for event in pool.watch(problem=name or ""):
+                    pause = delays()
+                    if isinstance(event.subject, ProblemCard):
+                        cards[event.subject.name] = event.subject
+                    if output.as_json:
+                        output.document(event_document(event))
+                    else:
+                        output.data(event_line(event, cards))
+            except PoolError as error:
+                if error.code not in PASSING:
+                    raise
+                output.say(f"{error.message} Trying again.")
+                time.sleep(error.retry_after or 0)
+            time.sleep(next(pause))

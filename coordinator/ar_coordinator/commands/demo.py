@@ -20,6 +20,7 @@ def demo(duration: str, keep: str | None) -> None:
       ar-coordinator demo --for 5m --keep ./demo
     """
     from ar_coordinator.demo import Place, find_problems, run
+    from ar_coordinator.git_store import require_git
     from ar_core.errors import PoolError
     from ar_core.quantities import parse_duration
     from ar_sandbox.rooms import Sandbox
@@ -29,6 +30,7 @@ def demo(duration: str, keep: str | None) -> None:
     except ValueError as error:
         raise PoolError("AR-A101", f"--for: {error}", hint="write it like 30s or 5m") from None
     Sandbox.detect()
+    require_git()
     problems = find_problems()
     if keep is None:
         with tempfile.TemporaryDirectory(prefix="ar-demo-") as folder:

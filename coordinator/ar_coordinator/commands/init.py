@@ -2,12 +2,16 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ar_coordinator import output
 from ar_coordinator.options import json_option
 from ar_core.errors import PoolError
+
+if TYPE_CHECKING:
+    from ar_coordinator.data_directory import DataDirectory
 
 _NAME_LENGTH = 60
 
@@ -27,24 +31,22 @@ def init(directory: str, name: str, as_json: bool) -> None:
         output.say(f"Made a pool in {directory}. Start it with\n  ar-coordinator serve --data {directory}")
 
 
-def initialise(directory: object, name: str) -> None:
+def initialise(directory: "DataDirectory", name: str) -> None:
     """Make a data directory with its keys; raises ``PoolError`` when it cannot be one."""
-    from ar_coordinator.certificate import ensure_certificate
-    from ar_coordinator.data_directory import DataDirectory, cannot_write
-    from ar_coordinator.pool_keys import ensure_pool_identity
-    from ar_coordinator.seeds import ensure_seed_key
     from ar_core.text import one_line
 
-    if not isinstance(directory, DataDirectory):
-        raise TypeError(directory)
     if not name.strip() or one_line(name, _NAME_LENGTH) != name:
         raise PoolError("AR-A101", f"a pool's name is one line of at most {_NAME_LENGTH} characters")
     if directory.initialised:
         raise PoolError("AR-C607", f"{directory.root} is a pool already", hint="start it with `ar-coordinator serve`")
-    directory.initialise(name)
-    try:
-        ensure_pool_identity(directory.keys, name)
-        ensure_seed_key(directory.keys)
-        ensure_certificate(directory.keys, datetime.now(UTC))
-    except OSError as error:
-        raise cannot_write(directory.root, error) from None
+    directory.initialise(name, _make_keys)
+
+
+def _make_keys(keys: Path) -> None:
+    from ar_coordinator.certificate import make_certificate
+    from ar_coordinator.pool_keys import make_pool_key
+    from ar_coordinator.seeds import make_seed_key
+
+    make_pool_key(keys)
+    make_seed_key(keys)
+    make_certificate(keys, datetime.now(UTC))

@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 def referee(directory: "DataDirectory", redis_url: str, parallel: int, parent: int | None) -> None:
     """Decide and commit for the pool in --data until ended; `serve` starts it by itself."""
     from ar_coordinator.child_process import end_with_parent
-    from ar_coordinator.embedded_redis import EmbeddedRedis
+    from ar_coordinator.git_store import require_git
     from ar_coordinator.main import ignore_interrupt
     from ar_coordinator.referee_process import serve_queue
-    from ar_coordinator.store import open_store
+    from ar_coordinator.running_store import open_running_store
 
     if parent is not None:
         end_with_parent(parent)
         ignore_interrupt()
     set_up_logging()
-    store = open_store(redis_url or EmbeddedRedis(directory.redis).url, directory.blobs)
+    require_git()
+    store = open_running_store(directory, redis_url)
     serve_queue(store, directory, str(directory.read_version()["name"]), parallel)

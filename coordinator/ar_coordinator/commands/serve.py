@@ -39,6 +39,8 @@ def serve(
       ar-coordinator serve --data ./pool
       ar-coordinator serve --data ./pool --grpc 127.0.0.1:0 --web 127.0.0.1:0 --json
     """
+    # Else gRPC writes lines of its own beside ours, of each connection that fails too; read when it is imported.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from ar_coordinator.address import parse_address
 
     grpc_at, web_at = parse_address(grpc_address), parse_address(web_address)
@@ -46,10 +48,12 @@ def serve(
         raise PoolError("AR-C608", str(web_at))
     from ar_coordinator import serve as pool
     from ar_coordinator.commands.init import initialise
+    from ar_coordinator.git_store import require_git
     from ar_sandbox.rooms import Sandbox
 
     if verifiers != 0:
         Sandbox.detect()
+    require_git()
     if not directory.initialised:
         initialise(directory, name)
     set_up_logging()
@@ -82,7 +86,9 @@ def _ready(pool: "PoolInfo", directory: "DataDirectory", *, as_json: bool) -> No
         f"{pool.name} is ready.\n"
         f"  gRPC   {pool.grpc_address}\n"
         f"  pages  {pool.web_url}\n"
-        f"Make a token:  ar-coordinator tokens new --role publisher{where}\n"
-        f"Then, there:   ar-pool login {pool.grpc_address} --token …\n"
+        f"To publish:  ar-coordinator tokens new --role publisher{where}\n"
+        f"     there:  ar-pool login {pool.grpc_address} --token T\n"
+        f"To donate:   ar-coordinator tokens new --uses 20{where}\n"
+        f"     there:  ar-worker join {pool.grpc_address} --token T\n"
         "Ctrl-C ends the pool; nothing acknowledged is lost."
     )

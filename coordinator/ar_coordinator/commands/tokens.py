@@ -1,6 +1,5 @@
 """``ar-coordinator tokens``: make, list and revoke join tokens."""
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -52,15 +51,16 @@ def new(directory: "DataDirectory", role: str, contributor: str, uses: int, expi
     with admin_channel(directory) as pool:
         stub = administration_pb2_grpc.AdministrationServiceStub(pool.channel)
         response = pool.call(stub.CreateToken, request)
-        address = json.loads(directory.admin.read_text())["grpc"]
+        address = pool.shown
     token = token_from_wire(response.description)
     if as_json:
         output.data({"schema": "ar.token/1", "token": response.token, **_document(token)})
         return
     output.line(response.token)
-    command = f"ar-pool login{' --contributor' if role == 'worker' else ''} {address}"
-    if role == "verifier":
-        command = f"ar-coordinator verify --coordinator {address}"
+    command = {
+        "worker": f"ar-worker join {address}",
+        "verifier": f"ar-coordinator verify --coordinator {address}",
+    }.get(role, f"ar-pool login {address}")
     until = token.expires.strftime("%Y-%m-%d %H:%M UTC")
     output.say(f"For a {role}, {uses} use(s), until {until}. There:\n  {command} --token {response.token}")
 

@@ -31,10 +31,15 @@ def verify(
     """
     from ar_coordinator.child_process import end_with_parent
     from ar_coordinator.main import ignore_interrupt
+    from ar_coordinator.services.enrolment import is_name
+    from ar_core.text import one_line
 
     if parent is not None:
         end_with_parent(parent)
         ignore_interrupt()
+    # It goes into evidence, commits and the names of queues.
+    if name and not is_name(name):
+        raise PoolError("AR-I210", repr(one_line(name, 60)))
     set_up_logging()
     if coordinator:
         from ar_coordinator.remote.loop import serve_elsewhere
@@ -45,9 +50,8 @@ def verify(
         raise PoolError("AR-A101", "--token goes with --coordinator")
     import secrets
 
-    from ar_coordinator.embedded_redis import EmbeddedRedis
-    from ar_coordinator.store import open_store
+    from ar_coordinator.running_store import open_running_store
     from ar_coordinator.verifier_queue import serve_queue
 
-    store = open_store(redis_url or EmbeddedRedis(directory.redis).url, directory.blobs)
+    store = open_running_store(directory, redis_url)
     serve_queue(store, name or f"verifier-{secrets.token_hex(3)}", directory.environments)

@@ -13,8 +13,8 @@ from ar_coordinator.store import Store
 from ar_coordinator.store.connection import now_ms
 from ar_coordinator.store.leases import Trust
 from ar_core.errors import PoolError
-from ar_core.lifecycle import ExperimentState, ProblemState, Reason
-from ar_core.records import Identity, Role, TokenRecord
+from ar_core.lifecycle import SETTLED, ExperimentState, ProblemState, Reason
+from ar_core.records import Experiment, Identity, Role, TokenRecord
 from ar_core.text import one_line
 from ar_core.tokens import JoinToken
 from ar_core.wire import (
@@ -134,8 +134,11 @@ class Administration(administration_pb2_grpc.AdministrationServiceServicer):
         """Ring again for what is being verified, and for what waits."""
         waiting = [request.id] if request.id else self._store.experiments.verifying()
         for experiment_id in waiting:
-            if self._store.experiments.get(experiment_id) is None:
+            x = self._store.experiments.get(experiment_id)
+            if x is None:
                 raise PoolError("AR-X400", experiment_id[:40])
+            if request.id and x.state in SETTLED:
+                raise _settled(x)
             self._doorbell.look_at_experiment(experiment_id)
         self._doorbell.look_around()
         return administration_pb2.RequeueResponse(count=len(waiting))
@@ -162,6 +165,12 @@ class Administration(administration_pb2_grpc.AdministrationServiceServicer):
         if not request.drain:
             self._doorbell.look_around()
         return administration_pb2.DrainResponse(draining=self._store.draining())
+
+
+def _settled(x: Experiment) -> PoolError:
+    held = x.state is ExperimentState.HELD
+    hint = f"decide about it with `ar-coordinator experiments release {x.id}`" if held else ""
+    return PoolError("AR-X405", f"{x.id} is {x.state.value}", hint=hint)
 
 
 def _status(identity: Identity, trust: Trust) -> administration_pb2.IdentityStatus:

@@ -17,6 +17,7 @@ from typing import Any
 import grpc
 import redis
 import structlog
+from google.protobuf.message import DecodeError
 
 from ar_coordinator.services import caller
 from ar_coordinator.services.permissions import ANYBODY, PERMISSIONS
@@ -51,8 +52,9 @@ class Gate(grpc.aio.ServerInterceptor):
         if handler is None:
             return None
         method = str(details.method)
-        if method.startswith("/grpc."):
-            return handler
+        if method.startswith("/grpc."):  # health and reflection: to them nonsense is an empty message
+            read = handler.request_deserializer
+            return handler._replace(request_deserializer=_lenient(read, lambda: read(b"")))
         token = _bearer(dict(details.invocation_metadata or ()))
         return self._wrapped(handler, method, token)
 
@@ -73,6 +75,7 @@ class Gate(grpc.aio.ServerInterceptor):
             try:
                 caller.current.set(await identify(context))
                 function = handler.unary_unary or handler.stream_unary
+                request = _readable(request, method) if handler.unary_unary else _all_readable(request, method)
                 if inspect.iscoroutinefunction(function):
                     return await function(request, context)
                 return await asyncio.to_thread(function, request, context)
@@ -84,6 +87,7 @@ class Gate(grpc.aio.ServerInterceptor):
                 identity = await identify(context)
                 caller.current.set(identity)
                 function = handler.unary_stream or handler.stream_stream
+                request = _readable(request, method) if handler.unary_stream else _all_readable(request, method)
                 with self._streams.one_more(identity.id if identity else str(context.peer())):
                     async for response in function(request, context):
                         yield response
@@ -91,7 +95,7 @@ class Gate(grpc.aio.ServerInterceptor):
                 await self._abort(context, method, error)
 
         coders = {
-            "request_deserializer": handler.request_deserializer,
+            "request_deserializer": _lenient(handler.request_deserializer, _Unreadable),
             "response_serializer": handler.response_serializer,
         }
         if handler.unary_unary:
@@ -181,6 +185,33 @@ class Streams:
             self._open[who] -= 1
             if not self._open[who]:
                 del self._open[who]
+
+
+class _Unreadable:
+    """What stands for a message that is none: gRPC would answer one itself, with neither code nor sentence."""
+
+
+def _lenient(read: Callable[[bytes], Any], instead: Callable[[], Any]) -> Callable[[bytes], Any]:
+    def lenient(data: bytes) -> Any:
+        try:
+            return read(data)
+        except DecodeError:
+            return instead()
+
+    return lenient
+
+
+def _readable(request: Any, method: str) -> Any:
+    """Return a request; raises ``PoolError`` AR-A101 for one that is no message."""
+    if isinstance(request, _Unreadable):
+        log.warning("a message cannot be read", method=method)
+        raise PoolError("AR-A101", "the message cannot be read", hint="use the protocol's own definition, in proto/")
+    return request
+
+
+async def _all_readable(requests: AsyncIterator[Any], method: str) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield _readable(request, method)
 
 
 def _calls_a_minute(identity: Identity | None) -> int:

@@ -65,8 +65,11 @@ class Publishing(publishing_pb2_grpc.PublishingServiceServicer):
             self._arriving.discard(publisher.id)
 
     def _take_in(self, files: dict[str, bytes], publisher: Identity) -> publishing_pb2.PublishResponse:
-        name, revision = take_in(self._store, self._doorbell, self._seed_key, files, publisher)
-        card = replace(self._read.existing(name), revision=revision, state=ProblemState.REGISTERING, findings=())
+        taken = take_in(self._store, self._doorbell, self._seed_key, files, publisher)
+        card = self._read.existing(taken.name)
+        # A state that is no registration tells that nothing changed.
+        if not taken.unchanged:
+            card = replace(card, revision=taken.revision, state=ProblemState.REGISTERING, findings=())
         return publishing_pb2.PublishResponse(problem=problem_to_wire(card))
 
     def SetState(  # noqa: N802

@@ -3,7 +3,8 @@
 Not here: the repositories, which outlive Redis.
 """
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import cast
 
@@ -181,6 +182,12 @@ class Problems:
         """Append a step that is no accept: a baseline."""
         self._redis.rpush(keys.records(name), msgspec.json.encode(record).decode())
 
+    def carry_tried(self, name: str, before: int, after: int) -> None:
+        """Let what was tried in a revision count as tried in one whose scores are the same; twice is as once."""
+        for key in (keys.hashes, keys.tried):
+            if self._redis.exists(key(name, before)):
+                self._redis.renamenx(key(name, before), key(name, after))
+
     def points(self, name: str) -> list[tuple[int, float]]:
         """Return (number, score) of everything tried that has a score."""
         lines = cast("list[str]", self._redis.lrange(keys.points(name), 0, -1))
@@ -200,12 +207,13 @@ class Problems:
         pipeline.hget(keys.problem(name), "revision")
         tried, seconds, accepted, lines, revision = pipeline.execute()
         stand = set(accepted)
-        records = (msgspec.json.decode(line, type=Record) for line in lines)
+        records = [msgspec.json.decode(line, type=Record) for line in lines]
+        measured = baselines(records)
         # What an audit took back is a record still, and no credit any more.
         accepts = [
             Accept(
-                contributor=record.contributor, revision=record.revision, gain=record.gain or 0.0,
-                simpler=record.reason is Reason.SIMPLER, when=record.when,
+                contributor=record.contributor, revision=measured_in(measured, record.revision),
+                gain=record.gain or 0.0, simpler=record.reason is Reason.SIMPLER, when=record.when,
             )
             for record in records
             if record.experiment in stand and not record.reverts
@@ -213,4 +221,23 @@ class Problems:
         counts = {who: int(count) for who, count in tried}
         if all_revisions:
             return standings_throughout(accepts, counts, dict(seconds))
-        return standings(accepts, counts, dict(seconds), revision=int(revision or 1))
+        current = measured_in(measured, int(revision or 1))
+        return standings(accepts, counts, dict(seconds), revision=current)
+
+
+def baselines(records: Iterable[Record]) -> list[int]:
+    """Return the revisions that were measured, in order: those between them go on with the scores of one."""
+    return sorted(record.revision for record in records if not record.experiment and not record.reverts)
+
+
+def measured_in(measured: Sequence[int], revision: int) -> int:
+    """Return which of the ``measured`` revisions the scores of ``revision`` go back to: what a sum of gains is of."""
+    before = bisect_right(measured, revision)
+    return measured[before - 1] if before else revision
+
+
+def comparable(records: Sequence[Record], revision: int) -> list[Record]:
+    """Return those records whose scores may be compared with those of ``revision``."""
+    measured = baselines(records)
+    begin = measured_in(measured, revision)
+    return [record for record in records if measured_in(measured, record.revision) == begin]

@@ -33,8 +33,7 @@ def number(value: float | None, decimals: int = 6) -> str:
     """Return a score or a gain, an en dash where there is none."""
     if value is None or not math.isfinite(value):
         return NOTHING
-    # Beyond this, decimals are noise and digits would fill the page.
-    return format_number(value, decimals) if abs(value) < 1e15 else f"{value:.6g}"
+    return format_number(value, decimals)
 
 
 def interval(score: float, low: float | None, high: float | None, decimals: int) -> str:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from ar_core.acceptance import strict_level
 from ar_core.acceptance.betting import DEFAULT_ALPHA
@@ -115,12 +116,16 @@ def test_leaderboard_of_a_problem_and_of_the_pool(filled: Any) -> None:
 
 
 def test_a_leaderboard_after_another_revision(empty: Any) -> None:
-    name, note = "zlib-dictionary", "Gain and share are those of revision 2"
+    name, note = "zlib-dictionary", "Gain and share are by the scores of revision 2"
     empty.publish(name, 25240.0)
     data = b"shorter\n"
     empty.settle(empty.propose(name, data, "Shorter"), ExperimentState.ACCEPTED, score=14002.0, incumbent=25240.0)
     assert note not in empty.visitor.get(f"/p/{name}").text
     empty.store.problems.update(name, revision=2)
+    (row,) = get(empty, f"/problems/{name}/leaderboard")["rows"]
+    assert (row["accepted"], row["gain"], row["share"]) == (1, 11238, 1), "it has no baseline of its own"
+    baseline, *_ = empty.store.problems.records(name)
+    empty.store.problems.add_record(name, structs.replace(baseline, revision=2))
     (row,) = get(empty, f"/problems/{name}/leaderboard")["rows"]
     assert (row["contributor"], row["accepted"], row["gain"], row["share"]) == ("bertha", 1, 0, 0)
     (row,) = get(empty, "/leaderboard")["rows"]

@@ -36,6 +36,11 @@ def test_any_number_is_short(value: float | None, decimals: int) -> None:
     assert 1 <= len(figures.number(value, decimals)) <= 36
 
 
+def test_a_large_number_is_told_by_its_size() -> None:
+    assert (figures.number(1e308, 6), figures.number(-1e308, 17)) == ("1e+308", "-1e+308")
+    assert figures.interval(1e200, -1e300, 1e300, 3) == "± 1e+300"
+
+
 @given(e_value=st.one_of(st.none(), st.floats()), exact=st.booleans())
 def test_any_evidence_is_short(e_value: float | None, exact: bool) -> None:
     assert 1 <= len(figures.evidence(e_value, exact)) <= 16
