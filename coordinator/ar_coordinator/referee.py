@@ -66,17 +66,23 @@ class Referee:
     def start_waiting(self) -> None:
         """Start queued experiments while there are places: in turn among contributors, of claims the newest first."""
         measurable = Measurable.now(self.store)
-        at_work = self._at_work(measurable)
+        doubted = self._doubted()
+        at_work = self._at_work(measurable, doubted)
         free = max(self.parallel, _PLACES * len(measurable.machines)) - at_work.total()
         if free <= 0 or self.store.draining():
             return
         newest_first = random.random() >= OLDEST_SHARE  # noqa: S311 - a choice, no secret
-        for waiting in in_turn(self._waiting(now_ms()), at_work, newest_first=newest_first):
+        for waiting in in_turn(self._waiting(now_ms(), doubted), at_work, newest_first=newest_first):
             if free <= 0:
                 return
             free -= self._try_to_start(waiting.id, measurable)
 
-    def _waiting(self, now: int) -> list[Waiting]:
+    def _doubted(self) -> set[str]:
+        """Return the problems whose best an audit doubts: nothing is accepted there until it has ended."""
+        audits = (self.store.audits.get(name) for name in self.store.audits.running())
+        return {audit.problem for audit in audits if audit is not None and audit.doubted}
+
+    def _waiting(self, now: int, doubted: set[str]) -> list[Waiting]:
         """Return what may start now; what waits for a withdrawn problem is withdrawn."""
         queued = self.store.experiments.waiting()
         states = {name: self.store.problems.field(name, "state") for name in {w.problem for w in queued}}
@@ -88,15 +94,21 @@ class Referee:
                 )  # fmt: skip
         # A further revision that is being measured will be the version to beat: what starts now would start again.
         ready = {name for name, state in states.items() if state == ProblemState.OPEN and not self._revised(name)}
+        ready -= doubted
         return [w for w in queued if w.problem in ready and w.not_before <= now]
 
     def _revised(self, problem: str) -> bool:
         return self.store.problems.registering(problem) is not None
 
-    def _at_work(self, measurable: Measurable) -> Counter[str]:
-        """Return how many experiments of each contributor are being verified, but for those that no verifier can."""
+    def _at_work(self, measurable: Measurable, doubted: set[str]) -> Counter[str]:
+        """Return how many experiments of each contributor are being verified, but for those that only wait.
+
+        For a verifier that there is not, or for an audit.
+        """
         running = self.store.experiments.get_many(self.store.experiments.verifying())
-        return Counter(x.contributor for x in running if not measurable.missing(x.problem))
+        return Counter(
+            x.contributor for x in running if x.problem not in doubted and not measurable.missing(x.problem)
+        )
 
     def _try_to_start(self, experiment_id: str, measurable: Measurable) -> bool:
         try:

@@ -1,6 +1,7 @@
 """What an audit may take back and what not: a hiccup of a machine, noise, and accepts in the middle of it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -151,6 +152,25 @@ def test_nothing_is_accepted_upon_a_best_that_was_found_worse(court: Court, fold
     assert field(court, name, "best") == "11.0"
     court.settle_all(better)
     assert court.state(better) is ExperimentState.REJECTED, "it was better only than what had faded"
+
+
+def test_what_waits_for_an_audit_holds_no_other_problem_up(court: Court, folder: Folder) -> None:
+    name = court.opened(folder("sums"))
+    court.accept(name, b"[4, 4]\n")
+    court.store.problems.update(name, audit_asked=True)
+    court.desk.look_around()
+    audit = court.store.audits.get(name)
+    assert audit is not None
+    held = [court.propose(name, f"[9, {n}]\n".encode(), f"eve-{n}") for n in range(30)]
+    court.desk.look_around()
+    started = [x for x in held if court.state(x) is ExperimentState.VERIFYING]
+    assert 0 < len(started) < len(held), "every place is taken"
+    court.store.audits.put(replace(audit, doubted=True))
+    other = court.opened(folder("others"))
+    free = court.propose(other, b"[4, 4]\n", "bob")
+    court.desk.look_around()
+    assert court.state(free) is ExperimentState.VERIFYING
+    assert [x for x in held if court.state(x) is ExperimentState.VERIFYING] == started
 
 
 def test_the_window_of_an_audit_stays_while_accepts_move_the_problems(court: Court, noisy: Files) -> None:
