@@ -8,7 +8,6 @@ import math
 import os
 import re
 import sys
-from pathlib import Path
 
 MAX_BYTES = 16_384
 MAX_NUMBERS = 151
@@ -18,9 +17,9 @@ LARGEST_NUMBER = 1e9
 FLAT_LIST = re.compile(r"\s*\[[0-9eE+\-.,\s]*\]\s*", re.ASCII)
 
 
-def read_priorities(path: Path) -> list[float]:
+def read_priorities(path: str | os.PathLike[str]) -> list[float]:
     """Return the candidate's finite numbers; ValueError with one sentence if they break a rule of program.md."""
-    with path.open("rb") as file:
+    with open(path, "rb") as file:
         raw = file.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
         raise ValueError(f"the file is longer than {MAX_BYTES} bytes: write shorter numbers")
@@ -70,11 +69,12 @@ def bins_used(items: list[int], capacity: int, priorities: list[float]) -> int:
 def main() -> int:
     """Print the score; 1 with a sentence on stderr where the candidate is invalid."""
     # The referee has other instances of the same kind, so that fitting the visible ones is no use.
-    folder = Path(os.environ.get("AR_HIDDEN") or "data")
-    task = json.loads((folder / "instances.json").read_text(encoding="utf-8"))
+    folder = os.environ.get("AR_HIDDEN") or "data"
+    with open(f"{folder}/instances.json", encoding="utf-8") as file:
+        task = json.load(file)
     capacity, instances = task["capacity"], task["instances"]
     try:
-        priorities = read_priorities(Path(os.environ.get("AR_MUTABLE") or "priority.json"))
+        priorities = read_priorities(os.environ.get("AR_MUTABLE") or "priority.json")
     except (OSError, ValueError) as problem:
         print(f"invalid: {problem}", file=sys.stderr)
         return 1

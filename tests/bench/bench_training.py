@@ -41,7 +41,6 @@ from ar_core.records import Experiment  # noqa: E402
 
 PAIRS = 50
 """A real gain is to be believed within so many pairs."""
-_CHECK_SECONDS = 900.0
 _STREAM_SECONDS = 60.0
 Row = dict[str, object]
 
@@ -169,7 +168,7 @@ def one_problem(name: str, wanted: Asked, alice: Person, client: Pool, scratch: 
 
 def patiently(person: Person, command: str, folder: Path) -> dict[str, Any]:
     """Run ``ar-pool check`` or ``publish``, for which packages may have to be installed first."""
-    done = person.pool(command, str(folder), "--json", seconds=_CHECK_SECONDS)
+    done = person.pool(command, str(folder), "--json")
     if done.code != 0:
         raise RuntimeError(f"{command}: {done}")
     document: dict[str, Any] = done.document

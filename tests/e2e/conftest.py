@@ -1,7 +1,6 @@
 """What end-to-end tests need beside a pool: problems of their own, bare calls to the wire, waiting for an event."""
 
 import contextlib
-import importlib
 import json
 import os
 import re
@@ -44,27 +43,6 @@ METHODS: dict[str, MethodDescriptor] = {
 }
 """Every method of every service, by the path it is called with."""
 _EVENT_SECONDS = 150.0
-
-
-@dataclass(frozen=True)
-class Told:
-    """What a command answered: exit code, standard output and standard error."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """The one JSON document on stdout."""
-        found: dict[str, Any] = json.loads(self.out)
-        return found
-
-    @property
-    def error(self) -> dict[str, str]:
-        """The error document on stderr."""
-        found: dict[str, str] = json.loads(self.err.splitlines()[-1])["error"]
-        return found
 
 
 @dataclass(frozen=True)
@@ -145,20 +123,6 @@ class _Cancelling:
 
     def close(self) -> None:
         self.call.cancel()
-
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Told]:
-    """Run a command line within this process, which is quicker where there are many; it talks to a real pool."""
-    monkeypatch.setenv("NO_COLOR", "1")
-
-    def run(package: str, *arguments: str, home: Path | None = None) -> Told:
-        monkeypatch.setenv("AR_HOME", str(home or "/nonexistent"))
-        capsys.readouterr()
-        code = importlib.import_module(f"{package}.main").run(list(arguments))
-        return Told(code, *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture(scope="session")

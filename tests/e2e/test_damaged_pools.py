@@ -60,16 +60,25 @@ def made(told: Command, tmp_path: Path) -> Path:
     return directory
 
 
+QUIET = ["serve", "--json", "--grpc", "127.0.0.1:0", "--web", "127.0.0.1:0", "--verifiers", "0"]
+
+
 @pytest.fixture
-def serve(command: Command) -> Command:
-    """Run `ar-coordinator serve --json` where it cannot start."""
+def serve(told: Command) -> Command:
+    """Run `ar-coordinator serve` where it ends before it listens, which can be done within this process."""
+    return lambda directory: refused(told("ar_coordinator", *QUIET, "--data", str(directory)))
 
-    def run(directory: Path, *options: str) -> dict[str, str]:
-        here = ["--grpc", "127.0.0.1:0", "--web", "127.0.0.1:0", "--verifiers", "0"]
-        words = ["serve", "--data", str(directory), "--json", *here, *options]
-        return refused(command("ar_coordinator", *words, seconds=90))
 
-    return run
+@pytest.fixture
+def listen(command: Command) -> Command:
+    """Run `ar-coordinator serve` where it cannot listen."""
+    return lambda directory, *options: refused(command("ar_coordinator", *QUIET, "--data", str(directory), *options))
+
+
+@pytest.fixture(scope="module")
+def pool(start_pool: Command) -> Any:
+    """A pool that is ended, damaged, mended and started again, in each test from its start."""
+    return start_pool("--verifiers", "0")
 
 
 def start_again(pool: Any, verifiers: int) -> None:
@@ -117,8 +126,7 @@ def test_a_key_is_never_made_a_second_time(made: Path, serve: Command, name: str
     assert list((made / "redis").iterdir()) == [], "nothing was started"
 
 
-def test_a_pool_whose_key_was_restored_is_the_same(start_pool: Command, serve: Command) -> None:
-    pool = start_pool("--verifiers", "0")
+def test_a_pool_whose_key_was_restored_is_the_same(pool: Any, serve: Command) -> None:
     signers = page(pool, "/allowed_signers")
     assert pool.stop() == 0
     key = pool.directory / "keys" / "pool.key"
@@ -148,13 +156,13 @@ def test_a_disk_that_is_full_while_a_pool_is_made(told: Command, tmp_path: Path)
 # --- What a pool needs
 
 
-def test_without_git(serve: Command, made: Path, command: Command, tmp_path: Path, monkeypatch: Any) -> None:
+def test_without_git(serve: Command, made: Path, told: Command, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     error = serve(tmp_path / "other")
     assert error["code"] == "AR-C610"
     assert "install -y git" in error["hint"]
     assert not (tmp_path / "other").exists()
-    done = command("ar_coordinator", "referee", "--data", str(made))
+    done = told("ar_coordinator", "referee", "--data", str(made))
     assert (done.code, "AR-C610" in done.err) == (2, True), done
 
 
@@ -163,19 +171,19 @@ def test_without_git(serve: Command, made: Path, command: Command, tmp_path: Pat
     ("address", "words"), [("192.0.2.1:0", "assign requested address"), ("nosuch.invalid:0", "not known|resolution")]
 )
 def test_an_address_that_is_not_this_machines(
-    serve: Command, made: Path, option: str, address: str, words: str
+    listen: Command, made: Path, option: str, address: str, words: str
 ) -> None:
-    error = serve(made, option, address, "--web-behind-proxy")
+    error = listen(made, option, address, "--web-behind-proxy")
     assert error["code"] == "AR-C611"
     assert address in error["message"]
     assert re.search(words, error["message"]), error
 
 
 @pytest.mark.parametrize("option", ["--grpc", "--web"])
-def test_a_port_that_is_taken(serve: Command, made: Path, option: str) -> None:
+def test_a_port_that_is_taken(listen: Command, made: Path, option: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        error = serve(made, option, address)
+        error = listen(made, option, address)
     assert error["code"] == "AR-C602"
     assert address in error["message"]
 
@@ -205,8 +213,7 @@ def test_a_directory_of_another_user(made: Path) -> None:
         made.chmod(0o700)
 
 
-def test_a_pool_whose_keys_cannot_be_read_runs_all_the_same(start_pool: Command) -> None:
-    pool = start_pool("--verifiers", "0")
+def test_a_pool_whose_keys_cannot_be_read_runs_all_the_same(pool: Any) -> None:
     certificate = pool.directory / "keys" / "tls.crt"
     aside = certificate.with_name("aside")
     certificate.rename(aside)
@@ -221,9 +228,9 @@ def test_a_pool_whose_keys_cannot_be_read_runs_all_the_same(start_pool: Command)
 
 
 @pytest.mark.parametrize("process", ["verify", "referee"])
-def test_a_part_of_a_pool_that_does_not_run(made: Path, command: Command, tmp_path: Path, process: str) -> None:
+def test_a_part_of_a_pool_that_does_not_run(made: Path, told: Command, tmp_path: Path, process: str) -> None:
     def code(*options: str) -> tuple[int, str]:
-        done = command("ar_coordinator", process, *options)
+        done = told("ar_coordinator", process, *options)
         return done.code, done.err
 
     for options, exit_code, name in (
@@ -248,8 +255,7 @@ def test_a_verifier_has_a_name(made: Path, told: Command, name: str) -> None:
 # --- What is stored
 
 
-def test_damage_in_what_redis_keeps(start_pool: Command, serve: Command) -> None:
-    pool = start_pool("--verifiers", "0")
+def test_damage_in_what_redis_keeps(pool: Any, serve: Command) -> None:
     assert pool.stop() == 0
     (file,) = (pool.directory / "redis" / "appendonlydir").glob("*.incr.aof")
     whole = file.read_bytes()
@@ -318,17 +324,15 @@ def test_a_start_tells_how_to_publish_and_how_to_donate(tmp_path: Path) -> None:
 
 
 def test_a_registration_without_a_verifier_says_what_it_waits_for(
-    start_pool: Command, make_problem: Command, tmp_path: Path
+    pool: Any, make_problem: Command, tmp_path: Path
 ) -> None:
-    pool = start_pool("--verifiers", "0")
     ada = pool.person(tmp_path / "ada", "ada")
     with said_by("ar_client", "publish", str(make_problem("small-sum", "waits")), home=ada.home) as lines:
         assert next(lines) == "waits: Its registration waits: no verifier is here.\n"
     assert "no verifier is here" in page(pool, "/p/waits")
 
 
-def test_a_second_referee_says_that_it_waits(start_pool: Command, until: Command) -> None:
-    pool = start_pool("--verifiers", "0")
+def test_a_second_referee_says_that_it_waits(pool: Any, until: Command) -> None:
     until(lambda: "referee ready" in pool.log.read_text(), 120)
     with said_by("ar_coordinator", "referee", "--data", str(pool.directory)) as lines:
         assert "waiting for another referee" in next(lines)

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from ar_core.manifest import read_manifest
+from ar_core.metric import read_score
 from ar_core.signing import PrivateKey, allowed_signers_line
 
 BETTER = {"zlib-dictionary": "better.txt", "bin-packing": "better.json", "tiny-classifier": "faster.py"}
@@ -92,7 +93,9 @@ class Clone:
             _run(problem.evaluation.run, room, run)
         score = {**run, "AR_SEED": seeds[1], "AR_HIDDEN": str(self.hidden)}
         printed = _run(problem.evaluation.score, room, score)
-        return float(json.loads(printed.splitlines()[-1])[problem.metric.name])
+        measured = read_score(printed, problem.metric.name).score
+        assert measured is not None, printed
+        return measured
 
 
 def _run(command: tuple[str, ...], folder: Path, environment: dict[str, str]) -> str:

@@ -97,7 +97,7 @@ def test_a_session_that_the_pool_did_not_give(wire: Any, session: str) -> None:
     assert (answer.status, answer.code) == (NOBODY, "AR-I201")
 
 
-def test_a_session_ends(pool: Any, wire: Any, new_member: Callable[..., Any]) -> None:
+def test_a_session_ends(pool: Any, wire: Any, new_member: Callable[..., Any], until: Callable[..., Any]) -> None:
     session = wire.session(new_member(Role.WORKER))
     assert wire.call("WhoAmI", session=session).status is OK
     directory = DataDirectory(pool.directory)
@@ -106,6 +106,7 @@ def test_a_session_ends(pool: Any, wire: Any, new_member: Callable[..., Any]) ->
     assert 0 < store.connection.text.ttl(name) <= 3600
     assert not any(session in key for key in store.connection.text.scan_iter())
     store.connection.text.pexpire(name, 1)
+    until(lambda: not store.connection.text.exists(name))
     store.connection.close()
     answer = wire.call("WhoAmI", session=session)
     assert (answer.status, answer.code) == (NOBODY, "AR-I201")

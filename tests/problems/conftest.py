@@ -5,14 +5,18 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from ar_core.manifest import read_manifest
 from ar_core.problem import Problem
+from ar_sandbox.folder import load_folder
+from ar_sandbox.rooms import OpenProblem, PreparedProblem, Sandbox
 
 GALLERY = Path(__file__).resolve().parents[2] / "problems"
 CANDIDATES = Path(__file__).resolve().parent / "candidates"
@@ -28,8 +32,11 @@ class Outcome:
 
     @property
     def score(self) -> dict[str, float]:
-        """Return the numbers of the last line; fails the test where the scorer refused."""
+        """Return what was measured; fails the test where the scorer refused."""
         assert self.status == 0, self.err
+        words = [line.removeprefix("METRIC ").split("=") for line in self.out.splitlines()]
+        if self.out.startswith("METRIC "):
+            return {name: float(number) for name, number in words}
         numbers = json.loads(self.out.splitlines()[-1])
         assert isinstance(numbers, dict)
         return numbers
@@ -105,6 +112,20 @@ def run(command: tuple[str, ...], folder: Path, environment: dict[str, str]) -> 
 def open_room(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Room]:
     """Return a function that opens a problem of the gallery by its name."""
     return lambda name: Room(name, tmp_path_factory.mktemp(name))
+
+
+@pytest.fixture(scope="module")
+def open_problem() -> Iterator[Callable[..., OpenProblem]]:
+    """Return a function that opens a problem in real rooms, once for each module that asks."""
+    with ExitStack() as stack:
+
+        @cache
+        def open_one(name: str, *, hidden: bool = False) -> OpenProblem:
+            files = load_folder(GALLERY / name)
+            prepared = PreparedProblem.of(read_manifest(files["problem.toml"]), files, with_hidden=hidden)
+            return stack.enter_context(Sandbox.detect().open(prepared))
+
+        yield open_one
 
 
 @pytest.fixture

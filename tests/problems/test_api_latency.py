@@ -3,15 +3,13 @@
 import json
 import random
 import runpy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
 import pytest
 
-from ar_core.manifest import read_manifest
-from ar_sandbox.folder import load_folder
-from ar_sandbox.rooms import Outcome, PreparedProblem, Result, RunSeeds, Sandbox
+from ar_sandbox.rooms import OpenProblem, Outcome, Result, RunSeeds
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "problems" / "api-latency"
@@ -20,12 +18,22 @@ START = (FOLDER / "handler.py").read_bytes()
 Evaluate = Callable[..., Result]
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["visible", "hidden"])
-def evaluate(request: pytest.FixtureRequest) -> Iterator[Evaluate]:
-    files = load_folder(FOLDER)
-    prepared = PreparedProblem.of(read_manifest(files["problem.toml"]), files, with_hidden=request.param)
-    with Sandbox.detect().open(prepared) as opened:
-        yield lambda content, seed=1: opened.evaluate(content, RunSeeds(run=seed, scorer=seed))
+def evaluation_of(opened: OpenProblem) -> Evaluate:
+    def evaluate(content: bytes, seed: int = 1) -> Result:
+        return opened.evaluate(content, RunSeeds(run=seed, scorer=seed))
+
+    return evaluate
+
+
+@pytest.fixture(params=[False, True], ids=["visible", "hidden"])
+def evaluate(request: pytest.FixtureRequest, open_problem: Callable[..., OpenProblem]) -> Evaluate:
+    return evaluation_of(open_problem(FOLDER.name, hidden=request.param))
+
+
+@pytest.fixture
+def visible(open_problem: Callable[..., OpenProblem]) -> Evaluate:
+    """For what is refused, which other data change nothing of."""
+    return evaluation_of(open_problem(FOLDER.name))
 
 
 def test_faster_is_a_smaller_number(evaluate: Evaluate) -> None:
@@ -55,12 +63,12 @@ WRONG = {
 
 
 @pytest.mark.parametrize("method", WRONG)
-def test_what_is_no_answer(evaluate: Evaluate, method: str) -> None:
+def test_what_is_no_answer(visible: Evaluate, method: str) -> None:
     body, words = WRONG[method]
     name = method.strip()
     arguments = {"above": "limit", "__init__": "readings"}.get(name, "start, end")
     content = START + f"\n\ndef wrong(self, {arguments}):\n    {body}\n\n\nHandler.{name} = wrong\n".encode()
-    result = evaluate(content)
+    result = visible(content)
     assert (result.outcome, result.score) == (Outcome.CRASH, None), result
     assert words in result.feedback
 
@@ -87,8 +95,8 @@ for line in lines:
         (r"b'ready\n'", r"b' 1\n'"), (r"b'ready\n'", r"bytes(256)"), (r"b'ready\n'", r"b'\n'"),
     ],
 )  # fmt: skip
-def test_words_of_any_kind(evaluate: Evaluate, ready: str, words: str) -> None:
-    result = evaluate(RAW.format(ready=ready, words=words).encode())
+def test_words_of_any_kind(visible: Evaluate, ready: str, words: str) -> None:
+    result = visible(RAW.format(ready=ready, words=words).encode())
     assert (result.outcome, result.score) == (Outcome.CRASH, None), result
     assert "invalid:" in result.feedback
 

@@ -1,13 +1,11 @@
 """The sorting service: what it scores, and that only questions asked and answered count."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ar_core.manifest import read_manifest
-from ar_sandbox.folder import load_folder
-from ar_sandbox.rooms import Outcome, PreparedProblem, Result, RunSeeds, Sandbox
+from ar_sandbox.rooms import OpenProblem, Outcome, Result, RunSeeds
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "problems" / "sorting-comparisons"
@@ -16,14 +14,22 @@ START = (FOLDER / "sort.py").read_bytes()
 Evaluate = Callable[..., Result]
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["visible", "hidden"])
-def evaluate(request: pytest.FixtureRequest) -> Iterator[Evaluate]:
-    files = load_folder(FOLDER)
-    prepared = PreparedProblem.of(read_manifest(files["problem.toml"]), files, with_hidden=request.param)
-    with Sandbox.detect().open(prepared) as opened:
-        yield lambda content, seed=1, hash_seed=None: opened.evaluate(
-            content, RunSeeds(run=seed, scorer=seed), hash_seed=hash_seed
-        )
+def evaluation_of(opened: OpenProblem) -> Evaluate:
+    def evaluate(content: bytes, seed: int = 1, hash_seed: int | None = None) -> Result:
+        return opened.evaluate(content, RunSeeds(run=seed, scorer=seed), hash_seed=hash_seed)
+
+    return evaluate
+
+
+@pytest.fixture(params=[False, True], ids=["visible", "hidden"])
+def evaluate(request: pytest.FixtureRequest, open_problem: Callable[..., OpenProblem]) -> Evaluate:
+    return evaluation_of(open_problem(FOLDER.name, hidden=request.param))
+
+
+@pytest.fixture
+def visible(open_problem: Callable[..., OpenProblem]) -> Evaluate:
+    """For what is refused, which other data change nothing of."""
+    return evaluation_of(open_problem(FOLDER.name))
 
 
 def test_better_is_better_and_worse_is_worse(evaluate: Evaluate) -> None:
@@ -67,8 +73,8 @@ WRONG = {
 
 
 @pytest.mark.parametrize("body", WRONG)
-def test_what_is_no_sorting(evaluate: Evaluate, body: str) -> None:
-    result = evaluate(f"def sort(count, less):\n    {body}\n    return list(range(count))\n".encode())
+def test_what_is_no_sorting(visible: Evaluate, body: str) -> None:
+    result = visible(f"def sort(count, less):\n    {body}\n    return list(range(count))\n".encode())
     assert (result.outcome, result.score) == (Outcome.CRASH, None), result.feedback
     assert WRONG[body] in result.feedback
 
@@ -97,7 +103,7 @@ while True:
         r"b'=' * 10**6", r"b'0 1'", r"bytes(256)", r"b'= ' + b'9' * 900 + b'\n'", r"b''",
     ],
 )  # fmt: skip
-def test_words_of_any_kind(evaluate: Evaluate, words: str) -> None:
-    result = evaluate(RAW.format(words=words).encode())
+def test_words_of_any_kind(visible: Evaluate, words: str) -> None:
+    result = visible(RAW.format(words=words).encode())
     assert (result.outcome, result.score) == (Outcome.CRASH, None), result.feedback
     assert "invalid:" in result.feedback

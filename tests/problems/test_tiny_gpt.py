@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,19 @@ FOLDER = Path(__file__).resolve().parents[2] / "problems" / "tiny-gpt"
 BETTER = Path(__file__).resolve().parent / "candidates" / "tiny-gpt" / "better.py"
 SCORER = runpy.run_path(str(FOLDER / "score.py"), run_name="imported")
 TRAINING = runpy.run_path(str(FOLDER / "train.py"), run_name="imported")
-STEPS = {"start": 75, "better": 150}
+STEPS = {"start": 20, "better": 40}
 """Of the same length together, since the better training takes half as much text for each."""
 SECONDS = 110
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the scorer left behind."""
+
+    status: int
+    out: str
+    err: str
+
 
 Model = tuple[dict[str, Any], dict[str, np.ndarray]]
 
@@ -57,19 +68,41 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return made
 
 
-def score(out: Path, *, hidden: bool = False, seed: str = "7", **more: str) -> "subprocess.CompletedProcess[str]":
-    environment = {"AR_OUT": str(out), "AR_SEED": seed, "AR_RUN_SEED": "3", "OPENBLAS_NUM_THREADS": "1", **more}
-    if hidden:
-        environment["AR_HIDDEN"] = str(FOLDER / "hidden")
-    return subprocess.run(
+@pytest.fixture
+def score(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Told]:
+    """Run the scorer within this process, where numpy is there already."""
+
+    def run(out: Path, *, hidden: bool = False, seed: str = "7") -> Told:
+        monkeypatch.chdir(FOLDER)
+        for name, value in variables(out, hidden=hidden, seed=seed).items():
+            monkeypatch.setenv(name, value)
+        if not hidden:
+            monkeypatch.delenv("AR_HIDDEN", raising=False)
+        capsys.readouterr()
+        with np.errstate():
+            status = SCORER["main"]()
+        return Told(status, *capsys.readouterr())
+
+    return run
+
+
+def variables(out: Path, *, hidden: bool = False, seed: str = "7") -> dict[str, str]:
+    more = {"AR_HIDDEN": str(FOLDER / "hidden")} if hidden else {}
+    return {"AR_OUT": str(out), "AR_SEED": seed, "AR_RUN_SEED": "3", **more}
+
+
+def score_as_a_process(out: Path, **more: str) -> Told:
+    environment = {**variables(out), "OPENBLAS_NUM_THREADS": "1", **more}
+    done = subprocess.run(
         [sys.executable, "-B", "score.py"], cwd=FOLDER, env=environment, capture_output=True, text=True,
         timeout=SECONDS,
     )  # fmt: skip
+    return Told(done.returncode, done.stdout, done.stderr)
 
 
-def bits(done: "subprocess.CompletedProcess[str]") -> float:
-    assert done.returncode == 0, done.stderr
-    return float(json.loads(done.stdout)["bits_per_byte"])
+def bits(told: Told) -> float:
+    assert told.status == 0, told.err
+    return float(json.loads(told.out)["bits_per_byte"])
 
 
 def read(out: Path) -> Model:
@@ -129,15 +162,15 @@ def test_the_scorer_computes_what_the_training_does(models: dict[str, Path]) -> 
 
 
 @pytest.mark.parametrize("hidden", [False, True])
-def test_better_is_better(models: dict[str, Path], hidden: bool) -> None:
+def test_better_is_better(models: dict[str, Path], score: Callable[..., Told], hidden: bool) -> None:
     start, better = (bits(score(models[name], hidden=hidden)) for name in ("start", "better"))
     assert better < start - 0.1
     assert 1.0 < better < start < 6.6
 
 
-def test_only_the_seed_decides(models: dict[str, Path]) -> None:
+def test_only_the_seed_decides(models: dict[str, Path], score: Callable[..., Told]) -> None:
     first = bits(score(models["start"]))
-    assert bits(score(models["start"], PYTHONHASHSEED="12")) == first
+    assert bits(score_as_a_process(models["start"], PYTHONHASHSEED="12")) == first
     assert bits(score(models["start"], seed="8")) != first
 
 
@@ -209,14 +242,18 @@ def test_the_probes_would_show_a_model_that_looks_ahead_or_promises_too_much(
         probe()
 
 
-def refused(out: Path) -> str:
+def check_refusal(told: Told) -> str:
     """Return the one sentence with which a model is refused, with no score and no traceback."""
-    done = score(out)
-    assert done.returncode == 1, done
-    assert done.stdout == ""
-    assert done.stderr.startswith("invalid: ")
-    assert len(done.stderr.splitlines()) == 1
-    return done.stderr
+    assert told.status == 1, told
+    assert told.out == ""
+    assert told.err.startswith("invalid: ")
+    assert len(told.err.splitlines()) == 1
+    return told.err
+
+
+@pytest.fixture
+def refused(score: Callable[..., Told]) -> Callable[[Path], str]:
+    return lambda out: check_refusal(score(out))
 
 
 CHANGES: list[tuple[str, Callable[[dict[str, Any], dict[str, np.ndarray]], Any]]] = [
@@ -236,14 +273,16 @@ CHANGES: list[tuple[str, Callable[[dict[str, Any], dict[str, np.ndarray]], Any]]
 
 @pytest.mark.parametrize(("said", "change"), CHANGES)
 def test_what_breaks_a_rule_is_refused(
-    models: dict[str, Path], tmp_path: Path, said: str, change: Callable[..., Any]
+    models: dict[str, Path], tmp_path: Path, refused: Callable[[Path], str], said: str, change: Callable[..., Any]
 ) -> None:
     about, arrays = read(models["start"])
     change(about, arrays)
     assert said in refused(write(tmp_path / "out", about, arrays))
 
 
-def test_large_weights_cost_and_gain_nothing(models: dict[str, Path], tmp_path: Path) -> None:
+def test_large_weights_cost_and_gain_nothing(
+    models: dict[str, Path], score: Callable[..., Told], tmp_path: Path
+) -> None:
     about, arrays = read(models["start"])
     arrays["output"][:] = np.sign(arrays["output"]) * 9999
     assert bits(score(write(tmp_path / "out", about, arrays))) > 6.0
@@ -258,19 +297,28 @@ def test_large_weights_cost_and_gain_nothing(models: dict[str, Path], tmp_path: 
         struct.pack("<Q", 54) + b'{"a":{"dtype":"F32","shape":[9],"data_offsets":[0,4]}}',
     ],
 )  # fmt: skip
-def test_what_is_no_model_is_refused(tmp_path: Path, raw: bytes) -> None:
+def test_what_is_no_model_is_refused(tmp_path: Path, refused: Callable[[Path], str], raw: bytes) -> None:
     (tmp_path / "model.safetensors").write_bytes(raw)
     refused(tmp_path)
 
 
-def test_a_link_or_nothing_is_refused(tmp_path: Path, models: dict[str, Path]) -> None:
+def test_a_refusal_is_how_the_process_ends(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    check_refusal(score_as_a_process(tmp_path))
+
+
+def test_a_link_or_nothing_is_refused(
+    tmp_path: Path, models: dict[str, Path], refused: Callable[[Path], str]
+) -> None:
     assert "wrote no model" in refused(tmp_path)
     (tmp_path / "model.safetensors").symlink_to(models["start"] / "model.safetensors")
     assert "wrote no model" in refused(tmp_path)
 
 
 @pytest.mark.parametrize("entry", [[-4, 0], [0, 4.0], [True, 4], ["0", 4], [0, 2**40], [8, 4]])
-def test_offsets_that_lead_elsewhere_are_refused(tmp_path: Path, models: dict[str, Path], entry: list[Any]) -> None:
+def test_offsets_that_lead_elsewhere_are_refused(
+    tmp_path: Path, models: dict[str, Path], refused: Callable[[Path], str], entry: list[Any]
+) -> None:
     about, arrays = read(models["start"])
     raw = (write(tmp_path, about, arrays) / "model.safetensors").read_bytes()
     (length,) = struct.unpack("<Q", raw[:8])

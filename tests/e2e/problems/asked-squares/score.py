@@ -5,10 +5,10 @@ import random
 import socket
 import sys
 import time
-from pathlib import Path
 
 if "AR_HIDDEN" in os.environ:
-    print((Path(os.environ["AR_HIDDEN"]) / "word.txt").read_text(), file=sys.stderr)
+    with open(os.environ["AR_HIDDEN"] + "/word.txt") as file:
+        print(file.read(), file=sys.stderr)
 until = time.monotonic() + 5
 while True:
     asking = socket.socket(socket.AF_UNIX)

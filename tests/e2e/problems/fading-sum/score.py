@@ -4,9 +4,9 @@ import json
 import os
 import sys
 import time
-from pathlib import Path
 
-given = json.loads(Path(os.environ["AR_MUTABLE"]).read_text("utf-8"))
+with open(os.environ["AR_MUTABLE"], encoding="utf-8") as file:
+    given = json.load(file)
 numbers = given["numbers"]
 if any(type(number) not in {int, float} or not 0 <= number <= 10 for number in numbers) or len(numbers) > 5:
     sys.exit("these are not up to five numbers from 0 to 10")

@@ -4,12 +4,12 @@ import json
 import os
 import sys
 import time
-from pathlib import Path
 
 WANTED = [-31.5, 62.25, 8.75, -77.0, 44.5, 90.0, -12.25, 27.0, -58.5, 70.75]
 
 try:
-    numbers = json.loads(Path(os.environ["AR_MUTABLE"]).read_text("utf-8"))
+    with open(os.environ["AR_MUTABLE"], encoding="utf-8") as file:
+        numbers = json.load(file)
 except (ValueError, RecursionError):
     sys.exit("numbers.json is not JSON")
 if type(numbers) is not list or len(numbers) != len(WANTED):

@@ -3,9 +3,9 @@
 import json
 import os
 import sys
-from pathlib import Path
 
-text = Path(os.environ["AR_MUTABLE"]).read_text("utf-8")
+with open(os.environ["AR_MUTABLE"], encoding="utf-8") as file:
+    text = file.read()
 try:
     numbers = json.loads(text)
 except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
 import os
-from pathlib import Path
 
-(Path(os.environ["AR_OUT"]) / "number.txt").write_text("1")
+with open(os.environ["AR_OUT"] + "/number.txt", "w") as file:
+    file.write("1")
