@@ -21,6 +21,9 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+# Threads of numpy's that wait for each other take the processor from the other tests.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # How fast an example is found or run depends on what else this machine does; no test is about that.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
