@@ -162,7 +162,7 @@ def check_agreement(running: Any, tmp_path: Path, problem: str, ids: list[str]) 
 def test_every_acknowledged_proposal_gets_its_verdict(
     pool: Any, candidates: Path, tmp_path: Path, kill: Callable[[Any], None]
 ) -> None:
-    ids = propose(pool, PROBLEM, dictionaries(candidates, 8))
+    ids = propose(pool, PROBLEM, dictionaries(candidates, 6))
     # The first is a gain that takes about twenty pairs to show, and the others are none beside it.
     noise = propose(pool, NOISY, [f"[1, 9.{secrets.randbelow(10**6)}]\n".encode()])
 
@@ -177,7 +177,7 @@ def test_killed_again_and_again(pool: Any, candidates: Path, tmp_path: Path) -> 
     """Each victim in turn, at random moments of one busy stretch of work."""
     ids: list[str] = []
     for kill in (kill_referee, kill_verifier, kill_redis, kill_referee, kill_serve, kill_referee):
-        ids += propose(pool, PROBLEM, dictionaries(candidates, 5))
+        ids += propose(pool, PROBLEM, dictionaries(candidates, 3))
         threading.Event().wait(secrets.randbelow(300) / 1000)
         kill(pool)
         pool.wait_until_it_answers()

@@ -132,7 +132,7 @@ def test_ending_while_a_program_runs_for_long(
     path.write_text("import time\ntime.sleep(3600)\n")
     proposed = ada.propose("slow", path, "--no-wait").document
     serve = psutil.Process(pool.pid)
-    until(lambda: any("write.py" in p.cmdline() for p in serve.children(recursive=True)))
+    until(lambda: any("write.py" in _words(p) for p in serve.children(recursive=True)))
     children = serve.children(recursive=True)
     assert pool.stop() == 0
     _nothing_left(pool, children)
@@ -147,8 +147,11 @@ def _nothing_left(pool: Any, children: list[psutil.Process]) -> None:
     """Check that every process has ended; whoever is told of an orphan's end may take a moment to look."""
     _gone, alive = psutil.wait_procs(children, timeout=5)
     assert alive == []
-    assert [p.pid for p in psutil.process_iter(["cmdline"]) if str(pool.directory) in _words(p)] == []
+    assert [p.pid for p in psutil.process_iter() if str(pool.directory) in _words(p)] == []
 
 
 def _words(process: psutil.Process) -> str:
-    return " ".join(process.info["cmdline"] or ())
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it has just ended
+        return ""

@@ -80,17 +80,17 @@ def nothing_waits(pool: Any, records: Records) -> bool:
 
 def test_the_whole_pool_killed_three_times_while_volunteers_work(
     start_pool: Callable[..., Any],
-    problems: Path,
+    make_problem: Callable[..., Path],
     join: Callable[..., Any],
     records: Records,
     until: Callable[..., Any],
     tmp_path: Path,
 ) -> None:
     """Nobody touches the volunteers: they find the pool again, and nothing they were told it has is lost."""
-    problem = "zlib-dictionary"
+    problem = "far-numbers"
     pool = start_pool("--verifiers", "1")
     ada = pool.person(tmp_path / "ada", "ada")
-    ada.publish(problems / problem)
+    ada.publish(make_problem(problem, problem))
     volunteers = [join(pool, name) for name in ("eve", "mallory")]
     for volunteer in volunteers:
         volunteer.until("reported", lambda event: event["claims"])

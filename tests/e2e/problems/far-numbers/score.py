@@ -16,5 +16,5 @@ if type(numbers) is not list or len(numbers) != len(WANTED):
     sys.exit("numbers.json is not a list of ten numbers")
 if any(type(number) not in {int, float} or not -100 <= number <= 100 for number in numbers):
     sys.exit("a number is outside -100 to 100")
-time.sleep(0.03)  # so that a volunteer leaves some of the processor to what its test looks at
+time.sleep(0.1)  # so that a volunteer leaves some of the processor to what its test looks at
 print("distance:", sum((number - wanted) ** 2 for number, wanted in zip(numbers, WANTED, strict=True)))
