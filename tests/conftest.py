@@ -21,6 +21,11 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+# Whoever starts the tests in the background of a shell without job control has them ignore SIGINT, and all that they
+# start with them; what is tested is what an interruption does.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # Threads of numpy's that wait for each other take the processor from the other tests.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 

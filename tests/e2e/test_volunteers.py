@@ -1,5 +1,6 @@
 """Volunteers left to themselves: their pool is killed under them, and one goes on from what another found."""
 
+import itertools
 import json
 import signal
 import subprocess
@@ -164,10 +165,14 @@ def test_the_second_volunteer_builds_on_what_the_first_found(
     of_first = accepts(clone(pool, problem, tmp_path / "before"))
     assert of_first, "twenty steps from where any step may be one forward"
 
-    # Now and then a task begins at an older version; its lease is short, and the next one begins at the best.
-    second = join(pool, "mallory", "--seed", "2")
+    # Now and then a task begins at an older version; then it is somebody else who comes second.
     commits = {one["Commit"] for one in of_first}
-    leased = second.until("leased", lambda event: event["parent"] in commits)
+    for number in itertools.count():
+        second = join(pool, f"mallory-{number}", "--seed", str(number))
+        leased = second.until("leased")
+        if second.all("leased")[0]["parent"] in commits:
+            break
+        assert second.end(signal.SIGTERM) == 0, second.errors()
     second.until("verdict", lambda event: event["status"] == "accepted", after=leased)
     assert second.end(signal.SIGTERM) == 0, second.errors()
     until(partial(nothing_waits, pool, records), _SECONDS)
