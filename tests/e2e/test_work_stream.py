@@ -382,7 +382,7 @@ def test_noise_is_no_gain_however_often_it_is_claimed(
 ) -> None:
     """The same numbers in other words: now and then one scores better by luck, and a liar claims each of them."""
     problem = "noise-claimed"
-    ada.publish(make_problem("noisy-sum", problem))
+    ada.publish(make_problem("noisy-sum", problem, max_pairs="30"))
     before = shown(ada, problem)
     stream = machine.open()
     stream.hello(problems=[problem])
