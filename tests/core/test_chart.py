@@ -132,6 +132,18 @@ def test_the_staircase_only_goes_the_better_way(values: list[float], direction: 
     assert heights == sorted(heights, reverse=direction is UP)
 
 
+def test_what_was_tried_in_vain_and_has_no_score_is_on_the_picture_too() -> None:
+    """Of a candidate that lost beside hidden files nobody is told the score."""
+    svg = progress_svg(tried([0.9] * 3), kept(1.0, 0.8), direction=DOWN, tried=50)
+    last = [float(x) for x in re.findall(r"H([\d.]+)", path_of(svg, "best"))][-1]
+    assert "50" in texts_of(svg)
+    assert last > 940 - 20
+    band = re.search(r'<path class="band" d="([^"]+)"', svg)
+    assert band is not None
+    assert f"H{last:g}V" in band.group(1)
+    progress_svg(tried([0.9]), kept(1.0), direction=DOWN, tried=10**30)
+
+
 def test_the_headline_is_the_one_people_know() -> None:
     line = headline(0.8466, 0.7011, accepted=41, tried=3902)
     assert line == "0.8466 → 0.7011, −17.2 %, 41 accepted of 3,902"

@@ -38,8 +38,12 @@ def make_frame(
     width: int,
     height: int,
     top: float,
+    tried: int = 0,
 ) -> Frame:
-    """Return the frame, from ``top`` down, that shows these points (drawable ones, by index)."""
+    """Return the frame, from ``top`` down, that shows these points (drawable ones, by index).
+
+    It reaches to experiment ``tried`` at least: the last ones may have no score, and were tried all the same.
+    """
     room = any(record.label for record in records)
     low, high = value_range([point.value for point in points], records, direction, best_known, room)
     area_height = height - top - _BOTTOM
@@ -48,7 +52,7 @@ def make_frame(
     area = Box(left=left, top=top, right=width - _RIGHT, bottom=height - _BOTTOM)
     indexes = [points[0].index, points[-1].index] if points else []
     indexes += [records[0].index, records[-1].index] if records else []
-    first, last = (min(indexes), max(indexes)) if indexes else (0, 1)
+    first, last = (min(indexes), max(*indexes, tried)) if indexes else (0, 1)
     first = 0 if 0 <= first <= last / 5 else first
     reach = max(last - first, 1)
     return Frame(

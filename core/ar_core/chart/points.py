@@ -11,6 +11,8 @@ from typing import TypeVar
 from ar_core.metric import Direction, improvement
 
 _LARGEST = 1e150
+LARGEST_INDEX = 2**53 - 1
+"""The largest number of an experiment that has a place on a picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,7 @@ AnyPoint = TypeVar("AnyPoint", TriedPoint, RecordPoint)
 def drawable(points: Iterable[AnyPoint]) -> list[AnyPoint]:
     """Return the points that have a place on a picture, by index; no NaN, no infinity, nothing astronomic."""
     return sorted(
-        (point for point in points if shown(point.value) and abs(point.index) < 2**53), key=lambda p: p.index
+        (point for point in points if shown(point.value) and abs(point.index) <= LARGEST_INDEX), key=lambda p: p.index
     )
 
 

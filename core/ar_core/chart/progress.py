@@ -23,7 +23,7 @@ from ar_core.chart.marks import (
     phrases,
     revision_marks,
 )
-from ar_core.chart.points import RecordPoint, TriedPoint, best_so_far, drawable, shown
+from ar_core.chart.points import LARGEST_INDEX, RecordPoint, TriedPoint, best_so_far, drawable, shown
 from ar_core.metric import Direction
 
 _LEAST_WIDTH, _LEAST_HEIGHT = 320, 200
@@ -61,7 +61,7 @@ def progress_svg(
     """Return the chart as one ``<svg>`` element of ``width`` × ``height`` pixels that scales with its box.
 
     ``records`` begins with the baseline. ``points`` may be a part of what was tried: ``tried`` then says how
-    many there were. ``title`` stands in place of the headline; ``revisions`` are the indexes at which the
+    many there were, and the picture goes on to the last of them. ``title`` stands in place of the headline; ``revisions`` are the indexes at which the
     problem changed. Any numbers and texts will do: what cannot be drawn is left out, at most 2,000 dots and
     400 records are drawn, and texts are stripped of control and bidirectional characters and escaped.
     """
@@ -94,6 +94,7 @@ def progress_svg(
         width=width,
         height=height,
         top=top.height + key.height + 8,
+        tried=min(tried or 0, LARGEST_INDEX),
     )
     opening = (
         '<svg xmlns="http://www.w3.org/2000/svg" class="ar-progress" role="img" '
