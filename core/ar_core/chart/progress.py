@@ -61,9 +61,10 @@ def progress_svg(
     """Return the chart as one ``<svg>`` element of ``width`` × ``height`` pixels that scales with its box.
 
     ``records`` begins with the baseline. ``points`` may be a part of what was tried: ``tried`` then says how
-    many there were, and the picture goes on to the last of them. ``title`` stands in place of the headline; ``revisions`` are the indexes at which the
-    problem changed. Any numbers and texts will do: what cannot be drawn is left out, at most 2,000 dots and
-    400 records are drawn, and texts are stripped of control and bidirectional characters and escaped.
+    many there were, and the picture goes on to the last of them. ``title`` stands in place of the headline;
+    ``revisions`` are the indexes at which the problem changed. Any numbers and texts will do: what cannot be
+    drawn is left out, at most 2,000 dots and 400 records are drawn, and texts are stripped of control and
+    bidirectional characters and escaped.
     """
     width, height = max(width, _LEAST_WIDTH), max(height, _LEAST_HEIGHT)
     tried_points, kept = drawable(points), drawable(records)
