@@ -16,7 +16,7 @@ import pytest
 from ar_core.manifest import read_manifest
 from ar_core.problem import Problem
 from ar_sandbox.folder import load_folder
-from ar_sandbox.rooms import OpenProblem, PreparedProblem, Sandbox
+from ar_sandbox.rooms import OpenProblem, PreparedProblem, Result, RunSeeds, Sandbox
 
 GALLERY = Path(__file__).resolve().parents[2] / "problems"
 CANDIDATES = Path(__file__).resolve().parent / "candidates"
@@ -126,6 +126,25 @@ def open_problem() -> Iterator[Callable[..., OpenProblem]]:
             return stack.enter_context(Sandbox.detect().open(prepared))
 
         yield open_one
+
+
+@pytest.fixture(params=[False, True], ids=["visible", "hidden"])
+def evaluate(request: pytest.FixtureRequest, open_problem: Callable[..., OpenProblem]) -> Callable[..., Result]:
+    """Score a candidate of the problem in the module's ``FOLDER``, with the visible data and with the hidden."""
+    return _evaluation(open_problem(request.module.FOLDER.name, hidden=request.param))
+
+
+@pytest.fixture
+def visible(request: pytest.FixtureRequest, open_problem: Callable[..., OpenProblem]) -> Callable[..., Result]:
+    """The same with the visible data only: for what is refused, other data change nothing."""
+    return _evaluation(open_problem(request.module.FOLDER.name))
+
+
+def _evaluation(opened: OpenProblem) -> Callable[..., Result]:
+    def evaluate(content: bytes, seed: int = 1, hash_seed: int | None = None) -> Result:
+        return opened.evaluate(content, RunSeeds(run=seed, scorer=seed), hash_seed=hash_seed)
+
+    return evaluate
 
 
 @pytest.fixture

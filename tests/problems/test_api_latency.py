@@ -9,31 +9,13 @@ from statistics import median
 
 import pytest
 
-from ar_sandbox.rooms import OpenProblem, Outcome, Result, RunSeeds
+from ar_sandbox.rooms import Outcome, Result
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "problems" / "api-latency"
 CANDIDATES = Path(__file__).resolve().parent / "candidates" / "api-latency"
 START = (FOLDER / "handler.py").read_bytes()
 Evaluate = Callable[..., Result]
-
-
-def evaluation_of(opened: OpenProblem) -> Evaluate:
-    def evaluate(content: bytes, seed: int = 1) -> Result:
-        return opened.evaluate(content, RunSeeds(run=seed, scorer=seed))
-
-    return evaluate
-
-
-@pytest.fixture(params=[False, True], ids=["visible", "hidden"])
-def evaluate(request: pytest.FixtureRequest, open_problem: Callable[..., OpenProblem]) -> Evaluate:
-    return evaluation_of(open_problem(FOLDER.name, hidden=request.param))
-
-
-@pytest.fixture
-def visible(open_problem: Callable[..., OpenProblem]) -> Evaluate:
-    """For what is refused, which other data change nothing of."""
-    return evaluation_of(open_problem(FOLDER.name))
 
 
 def test_faster_is_a_smaller_number(evaluate: Evaluate) -> None:

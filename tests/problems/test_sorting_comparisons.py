@@ -5,31 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from ar_sandbox.rooms import OpenProblem, Outcome, Result, RunSeeds
+from ar_sandbox.rooms import Outcome, Result
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "problems" / "sorting-comparisons"
 CANDIDATES = Path(__file__).resolve().parent / "candidates" / "sorting-comparisons"
 START = (FOLDER / "sort.py").read_bytes()
 Evaluate = Callable[..., Result]
-
-
-def evaluation_of(opened: OpenProblem) -> Evaluate:
-    def evaluate(content: bytes, seed: int = 1, hash_seed: int | None = None) -> Result:
-        return opened.evaluate(content, RunSeeds(run=seed, scorer=seed), hash_seed=hash_seed)
-
-    return evaluate
-
-
-@pytest.fixture(params=[False, True], ids=["visible", "hidden"])
-def evaluate(request: pytest.FixtureRequest, open_problem: Callable[..., OpenProblem]) -> Evaluate:
-    return evaluation_of(open_problem(FOLDER.name, hidden=request.param))
-
-
-@pytest.fixture
-def visible(open_problem: Callable[..., OpenProblem]) -> Evaluate:
-    """For what is refused, which other data change nothing of."""
-    return evaluation_of(open_problem(FOLDER.name))
 
 
 def test_better_is_better_and_worse_is_worse(evaluate: Evaluate) -> None:
